@@ -1,0 +1,63 @@
+/**
+ * The door for what is published about load: `request-rate`, `request-rate:edge` and `load-pin`.
+ *
+ * A value that is no rate is still something published: it is handed on as unusable with the reason, so that load falls
+ * to the tier configured for that and not to the loosest one.
+ */
+import * as v from "valibot";
+import type { Pin, Signal, SignalSource, UnusableSignal } from "../policy/load.ts";
+import { JSON_OBJECT, JsonObject, parseJson } from "./json.ts";
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+const MOMENT = "a time (RFC 3339 or Unix ms)";
+const RATE = "a finite number >= 0";
+const CAPACITY = "a finite number > 0";
+
+const Moment = v.union(
+  [
+    v.pipe(v.number(), v.finite(), v.minValue(0)),
+    v.pipe(v.string(), v.regex(RFC_3339), v.transform(Date.parse), v.number(), v.finite()),
+  ],
+  MOMENT,
+);
+const Rate = v.pipe(v.number(RATE), v.finite(RATE), v.minValue(0, RATE));
+const RateDocument = v.pipe(
+  JsonObject,
+  v.object(
+    {
+      requests_per_minute: Rate,
+      capacity: v.optional(v.pipe(v.number(CAPACITY), v.finite(CAPACITY), v.gtValue(0, CAPACITY))),
+      published_at: v.optional(Moment),
+    },
+    JSON_OBJECT,
+  ),
+);
+const Share = v.pipe(v.number("a number 0..1"), v.minValue(0, "a number 0..1"), v.maxValue(1, "a number 0..1"));
+const PinDocument = v.pipe(JsonObject, v.object({ load: Share, until: v.optional(Moment) }, JSON_OBJECT));
+
+/** A published rate, or why it is none. Never throws. */
+export function readRate(source: SignalSource, text: string): Signal | UnusableSignal {
+  const parsed = parseJson(text);
+  if (!parsed.ok) return { source, unusable: `expected ${parsed.expected}, got ${parsed.got}` };
+  // A bare number is a document that says no more than its rate.
+  const document = typeof parsed.value === "number" ? { requests_per_minute: parsed.value } : parsed.value;
+  const checked = v.safeParse(RateDocument, document);
+  if (!checked.success) return { source, unusable: reasonOf(checked.issues[0]) };
+  const { requests_per_minute, capacity = null, published_at = null } = checked.output;
+  return { source, requestsPerMinute: requests_per_minute, capacity, publishedAtMs: published_at };
+}
+
+/** An operator's pin, or why it is none. Never throws. */
+export function readPin(text: string): Pin | { readonly unusable: string } {
+  const parsed = parseJson(text);
+  if (!parsed.ok) return { unusable: `expected ${parsed.expected}, got ${parsed.got}` };
+  const checked = v.safeParse(PinDocument, parsed.value);
+  if (!checked.success) return { unusable: reasonOf(checked.issues[0]) };
+  return { load: checked.output.load, untilMs: checked.output.until ?? null };
+}
+
+function reasonOf(issue: v.BaseIssue<unknown>): string {
+  const path = v.getDotPath(issue);
+  const expected = issue.received === "undefined" ? "a value" : issue.message;
+  return `${path === null ? "" : `${path}: `}expected ${expected}, got ${JSON.stringify(issue.input) ?? "nothing"}`;
+}

@@ -1,0 +1,79 @@
+/**
+ * Writes what the gateway says onto a response: the fields of the limit, the request's identifier, and problems.
+ */
+import type { Config } from "../config/vars.ts";
+import { type Denial, problemFor } from "../policy/denial.ts";
+import { type Quota, rateLimit, rateLimitPolicy, rateLimitReset } from "../policy/fields.ts";
+import type { Call } from "./identify.ts";
+
+/** As much of a call as a problem has to name. */
+type Named = Pick<Call, "request" | "requestId" | "path">;
+
+const LIMIT_FIELDS = [
+  "RateLimit-Policy",
+  "RateLimit",
+  "X-RateLimit-Limit",
+  "X-RateLimit-Remaining",
+  "X-RateLimit-Reset",
+] as const;
+const EXPOSED = [...LIMIT_FIELDS, "Retry-After", "X-Request-Id"].join(", ");
+
+/** The origin's answer as the client gets it. */
+export function relay(response: Response, call: Named, quota: Quota | null, nowMs: number): Response {
+  const relayed = copyOf(response);
+  setFields(relayed.headers, call, quota, nowMs);
+  return relayed;
+}
+
+/** A copy with headers of its own; a WebSocket goes along only if it is handed over by name. */
+function copyOf(response: Response): Response {
+  const { webSocket } = response;
+  if (webSocket === null || webSocket === undefined) return new Response(response.body, response);
+  return new Response(null, { status: response.status, headers: response.headers, webSocket });
+}
+
+/** The problem a client sees for a denial. */
+export function refuse(denial: Denial, call: Named, quota: Quota | null, config: Config, nowMs: number): Response {
+  const { status, type, title, detail, members, retryAfterSeconds } = problemFor(denial);
+  const { "violated-policies": violated, ...rest } = members;
+  const body = {
+    type,
+    title,
+    status,
+    detail,
+    instance: call.path,
+    ...(violated === undefined ? {} : { "violated-policies": violated }),
+    request_id: call.requestId,
+    ...rest,
+  };
+  const response = new Response(`${JSON.stringify(body)}\n`, { status });
+  const { headers } = response;
+  headers.set("Content-Type", "application/problem+json");
+  headers.set("Cache-Control", "no-store");
+  if (retryAfterSeconds !== null) headers.set("Retry-After", String(retryAfterSeconds));
+  allowOrigin(headers, call, config);
+  setFields(headers, call, quota, nowMs);
+  return response;
+}
+
+/** Lets a browser of a listed origin read the gateway's own answer; other origins get no word of it. */
+function allowOrigin(headers: Headers, call: Named, config: Config): void {
+  if (config.corsAllowOrigins.size === 0) return;
+  headers.append("Vary", "Origin");
+  const origin = call.request.headers.get("origin");
+  if (origin !== null && config.corsAllowOrigins.has(origin)) headers.set("Access-Control-Allow-Origin", origin);
+}
+
+function setFields(headers: Headers, call: Named, quota: Quota | null, nowMs: number): void {
+  headers.set("X-Request-Id", call.requestId);
+  if (quota === null) {
+    for (const name of LIMIT_FIELDS) headers.delete(name);
+  } else {
+    headers.set("RateLimit-Policy", rateLimitPolicy(quota));
+    headers.set("RateLimit", rateLimit(quota, nowMs));
+    headers.set("X-RateLimit-Limit", String(quota.limit));
+    headers.set("X-RateLimit-Remaining", String(quota.remaining));
+    headers.set("X-RateLimit-Reset", rateLimitReset(quota, nowMs));
+  }
+  if (headers.has("access-control-allow-origin")) headers.append("Access-Control-Expose-Headers", EXPOSED);
+}

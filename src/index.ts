@@ -1,0 +1,57 @@
+/**
+ * The Worker's entry: plugs Cloudflare into the ports, once per isolate.
+ */
+import type { Hono } from "hono";
+import { createApp } from "./app.ts";
+import { readVars } from "./config/vars.ts";
+import { createCounters } from "./edge/shards.ts";
+import type { CounterShard } from "./objects/counter.ts";
+import type { Documents, Log, Origin } from "./ports.ts";
+
+export { CounterShard } from "./objects/counter.ts";
+
+/** Bindings of `wrangler.toml`; vars and secrets beside them are read by `readVars`. */
+interface Env {
+  readonly EDGE_KV: KVNamespace;
+  readonly COUNTERS: DurableObjectNamespace<CounterShard>;
+  readonly ORIGIN?: Fetcher;
+}
+
+/** KV's own shortest cache time, seconds. */
+const KV_CACHE_SECONDS = 30;
+
+let app: Hono | null = null;
+
+export default {
+  fetch(request, env, ctx) {
+    app ??= start(env);
+    return app.fetch(request, env, ctx);
+  },
+} satisfies ExportedHandler<Env>;
+
+function start(env: Env): Hono {
+  const config = readVars(env as unknown as Record<string, unknown>);
+  return createApp(config, {
+    nowMs: () => Date.now(),
+    newId: () => crypto.randomUUID(),
+    documents: documentsIn(env.EDGE_KV),
+    counters: createCounters(env.COUNTERS, config.counterShards),
+    origin: originOf(env),
+    log,
+  });
+}
+
+function documentsIn(kv: KVNamespace): Documents {
+  return {
+    read: (keys) => kv.get([...keys], { type: "text", cacheTtl: KV_CACHE_SECONDS }),
+    write: (key, text) => kv.put(key, text),
+  };
+}
+
+function originOf({ ORIGIN }: Env): Origin {
+  return ORIGIN === undefined
+    ? { fetch: (url, init) => fetch(url, init) }
+    : { fetch: (url, init) => ORIGIN.fetch(url, init) };
+}
+
+const log: Log = (level, event, members) => console[level](JSON.stringify({ level, event, ...members }));

@@ -1,0 +1,108 @@
+/**
+ * Every reason the gateway has for not passing a request on or an answer back, and the problem a client sees for it.
+ *
+ * One table for all of them, so that no refusal is worded twice. Format: RFC 9457; types of the two limits:
+ * draft-ietf-httpapi-ratelimit-headers-10, section 6.
+ *
+ * Pure.
+ */
+import { retryAfter } from "./fields.ts";
+import type { Tier } from "./tier.ts";
+
+/** Why a request was not answered by the origin. */
+export type Denial =
+  | {
+      readonly reason: "limit-exceeded";
+      readonly profile: string;
+      readonly tier: Tier;
+      readonly limit: number;
+      readonly windowMs: number;
+      readonly retryAfterMs: number;
+      /** true: what refuses is a limit that load has lowered, and the client is within the limit of low load. */
+      readonly reduced: boolean;
+    }
+  | { readonly reason: "exempt-limit-exceeded"; readonly limit: number; readonly retryAfterMs: number }
+  | { readonly reason: "counter-unavailable"; readonly profile: string }
+  | { readonly reason: "origin-unreachable" }
+  | { readonly reason: "origin-timeout" }
+  | { readonly reason: "not-found" }
+  | { readonly reason: "internal" };
+
+/** RFC 9457 members in the order they are written; `instance` and `request_id` are the request's own. */
+export interface Problem {
+  readonly status: number;
+  readonly type: string;
+  readonly title: string;
+  readonly detail: string;
+  /** Further members. */
+  readonly members: Readonly<Record<string, unknown>>;
+  /** Seconds; null: the client is not told when to come back. */
+  readonly retryAfterSeconds: number | null;
+}
+
+const IANA = "https://iana.org/assignments/http-problem-types#";
+const OWN = "https://api.levqor.ai/problems/";
+/** How long a client is asked to leave a counter alone that does not answer, ms. */
+const COUNTER_PAUSE_MS = 2_000;
+
+/** What a client is told about a denial. */
+export function problemFor(denial: Denial): Problem {
+  switch (denial.reason) {
+    case "limit-exceeded":
+      return limitExceeded(denial);
+    case "exempt-limit-exceeded":
+      return exemptLimitExceeded(denial.limit, denial.retryAfterMs);
+    case "counter-unavailable":
+      return own(503, denial.reason, "Limit cannot be checked", `The counter of ${denial.profile} does not answer.`, {
+        retryAfterMs: COUNTER_PAUSE_MS,
+      });
+    case "origin-unreachable":
+      return own(502, denial.reason, "Origin unreachable", "The origin could not be reached or broke the connection.");
+    case "origin-timeout":
+      return own(504, denial.reason, "Origin timed out", "The origin did not answer in time.");
+    case "not-found":
+      return own(404, denial.reason, "Not found", "There is nothing here.");
+    case "internal":
+      return own(500, denial.reason, "Internal error", "The gateway failed to handle this request.");
+  }
+}
+
+function limitExceeded(denial: Extract<Denial, { reason: "limit-exceeded" }>): Problem {
+  const { profile, tier, limit, reduced } = denial;
+  const seconds = retryAfter(denial.retryAfterMs);
+  return {
+    status: 429,
+    type: `${IANA}${reduced ? "temporary-reduced-capacity" : "quota-exceeded"}`,
+    title: reduced ? "Temporarily reduced capacity" : "Too many requests",
+    detail: `${profile} allows ${limit} requests per ${span(denial.windowMs)} while load is ${tier}. Retry in ${seconds} s.`,
+    members: { "violated-policies": [profile], profile, tier, limit, retry_after: seconds },
+    retryAfterSeconds: seconds,
+  };
+}
+
+function exemptLimitExceeded(limit: number, retryAfterMs: number): Problem {
+  const seconds = retryAfter(retryAfterMs);
+  return {
+    status: 429,
+    type: `${IANA}quota-exceeded`,
+    title: "Too many requests",
+    detail: `At most ${limit} requests per minute are let through uncounted. Retry in ${seconds} s.`,
+    members: { "violated-policies": ["exempt"], profile: "exempt", limit, retry_after: seconds },
+    retryAfterSeconds: seconds,
+  };
+}
+
+function own(
+  status: number,
+  name: string,
+  title: string,
+  detail: string,
+  { retryAfterMs = null }: { readonly retryAfterMs?: number | null } = {},
+): Problem {
+  const retryAfterSeconds = retryAfterMs === null ? null : retryAfter(retryAfterMs);
+  return { status, type: `${OWN}${name}`, title, detail, members: {}, retryAfterSeconds };
+}
+
+function span(windowMs: number): string {
+  return windowMs === 60_000 ? "minute" : `${windowMs / 1000} s`;
+}
