@@ -11,6 +11,7 @@ import { refuse, relay } from "./edge/answer.ts";
 import { forward } from "./edge/forward.ts";
 import { identify } from "./edge/identify.ts";
 import { requestIdOf } from "./edge/observe.ts";
+import { createQuotas } from "./edge/quota.ts";
 import { createSigner } from "./edge/sign.ts";
 import { createSignalKeeper } from "./edge/signal.ts";
 import { operate } from "./operate/routes.ts";
@@ -19,6 +20,7 @@ import type { Ports, WaitUntil } from "./ports.ts";
 /** The gateway of one isolate. */
 export function createApp(config: Config, ports: Ports): Hono {
   const signal = createSignalKeeper(config, ports);
+  const quotas = createQuotas(config, ports);
   const sign = createSigner(config.originSecrets);
 
   async function pass(request: Request, waitUntil: WaitUntil): Promise<Response> {
@@ -26,7 +28,7 @@ export function createApp(config: Config, ports: Ports): Hono {
     const requestId = requestIdOf(request.headers, ports.newId);
     const rules = await signal.rulesAt(arrivedMs, waitUntil);
     const call = identify(request, requestId, rules, arrivedMs);
-    const admission = await admit(call, rules, config, ports);
+    const admission = await admit(call, rules, quotas, waitUntil);
     if (!admission.admitted) return refuse(admission.denial, call, admission.quota, config, ports.nowMs());
     const tier = admission.quota?.tier ?? rules.tier;
     const forwarded = await forward(call, tier, sign, config, ports);

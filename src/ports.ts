@@ -2,6 +2,7 @@
  * What the gateway needs from outside. `index.ts` plugs Cloudflare in; tests plug in what fails, lies or hangs.
  */
 import type { Client } from "./policy/client.ts";
+import type { Answer, Ask } from "./policy/lease.ts";
 import type { Limits } from "./policy/limits.ts";
 import type { Tier } from "./policy/tier.ts";
 
@@ -24,18 +25,7 @@ export interface Documents {
   readonly write: (key: string, text: string) => Promise<void>;
 }
 
-/** Asks for one unit on behalf of a client, with everything the counter needs to decide. */
-export interface Take {
-  readonly client: Client;
-  readonly profile: string;
-  /** The limits of all tiers: the counter may know of a newer tier than the one who asks. */
-  readonly limits: Limits;
-  readonly windowMs: number;
-  readonly cost: number;
-  readonly rules: Stamps;
-}
-
-/** Which tables and which tier a take believes in, and since when that is known. */
+/** Which tables and which tier an isolate believes in, and since when that is known. */
 export interface Stamps {
   /** Unix ms as of which the tables are known to be current. */
   readonly tablesAsOfMs: number;
@@ -44,30 +34,37 @@ export interface Stamps {
   readonly tierAsOfMs: number;
 }
 
-/** What a counter answers: by the newest tables and tier that it has seen, which may not be the asker's. */
-export interface Verdict {
-  readonly granted: boolean;
-  readonly tier: Tier;
-  readonly limit: number;
+/** What a counter is asked about one client under one profile. */
+export interface ClientAsk {
+  readonly client: string;
+  readonly profile: string;
+  /** The limits of all tiers: the counter may know of a newer tier than the one who asks. */
+  readonly limits: Limits;
   readonly windowMs: number;
-  /** Units left, >= 0. */
-  readonly remaining: number;
-  /** ms until more units come; null where nothing is used. */
-  readonly growsAfterMs: number | null;
-  /** ms until a take of this cost fits; 0 when granted. */
-  readonly retryAfterMs: number;
-  /** Refused by a limit that load has lowered; what the client used is within the limit of low load. */
-  readonly reduced: boolean;
+  readonly ask: Ask;
+}
+
+/** Everything one isolate has to say to one counter at a time. */
+export interface Batch extends Stamps {
+  readonly isolate: string;
+  readonly asks: readonly ClientAsk[];
+}
+
+/** What a counter answers: by the newest tables and tier that it has seen, which may not be the asker's. */
+export interface BatchAnswer {
+  /** One for each ask; null where the call was overtaken, or where the counter has no room for another client. */
+  readonly answers: readonly (Answer | null)[];
+  readonly tier: Tier;
+  /** Rows that this call wrote. */
+  readonly rowsWritten: number;
 }
 
 /** The counters of all clients. */
 export interface Counters {
-  /**
-   * Rejects when the counter does not answer in a way that can be used; never waits longer than it must.
-   *
-   * @param continent of the client's address as the runtime names it; null if it is not known.
-   */
-  readonly take: (take: Take, continent: string | null) => Promise<Verdict>;
+  /** The counter that keeps a client. `continent` of its address as the runtime names it; null if it is not known. */
+  readonly placeOf: (client: Client, continent: string | null) => string;
+  /** Asks the counter at a place. Rejects when there is no answer; `retryable` and `overloaded` as the platform sets them. */
+  readonly call: (place: string, batch: Batch) => Promise<BatchAnswer>;
 }
 
 /** The backend. Resolves at its response headers; rejects when there are none to be had. */

@@ -19,6 +19,8 @@ export interface Call {
   /** `target` without its query. */
   readonly path: string;
   readonly client: Client;
+  /** Of the client's address, as the runtime names it. Parsing `cf` costs; whoever does not need it does not ask. */
+  readonly continent: () => string | null;
   /** The profile it is counted under; null where it is exempt. */
   readonly profile: string | null;
 }
@@ -40,6 +42,7 @@ export function identify(request: Request, requestId: string, rules: Rules, arri
     host: url.slice(hostStart, targetStart),
     target,
     path,
+    continent: () => continentOf(request),
     client: clientOf(headers.get("cf-connecting-ip"), headers.get("cf-worker")),
     profile: exempt ? null : profileFor(rules.endpoints, method, path),
   };
@@ -53,4 +56,9 @@ function firstOf(text: string, character: string, from: number): number {
 /** A browser's question before the real request (Fetch standard, CORS-preflight): it cannot carry anything else. */
 function isPreflight({ method, headers }: Request): boolean {
   return method === "OPTIONS" && headers.has("origin") && headers.has("access-control-request-method");
+}
+
+function continentOf(request: Request): string | null {
+  const continent = request.cf?.["continent"];
+  return typeof continent === "string" ? continent : null;
 }

@@ -27,17 +27,18 @@ const HOME_REGION = "EU";
 /** Counters in the namespace of `CounterShard`. */
 export function createCounters(namespace: DurableObjectNamespace<CounterShard>, shards: number): Counters {
   return {
-    async take(take, continent) {
-      const region = regionOf(take.client, continent);
-      const locationHint = LOCATION_HINTS[region] ?? "weur";
-      const stub = namespace.getByName(`v1:${region}:${shardOf(take.client.key)}`, { locationHint });
-      return await stub.take(take);
+    placeOf: (client, continent) => `v1:${regionOf(client, continent)}:${shardOf(client.key)}`,
+
+    // A stub belongs to the request that made it, and one that has failed stays broken: a new one each time.
+    async call(place, batch) {
+      const locationHint = LOCATION_HINTS[place.slice(3, 5)] ?? "weur";
+      return await namespace.getByName(place, { locationHint }).takeMany(batch);
     },
   };
 
   /**
-   * Object ids are made with a key that only this namespace has, at once and without a call. Of two hex digits more
-   * than the pool needs, nobody outside can tell which client shares a shard with which.
+   * Object ids are made with a key that only this namespace has, at once and without a call: a keyed hash that nobody
+   * outside can aim with.
    */
   function shardOf(clientKey: string): number {
     return Number.parseInt(namespace.idFromName(clientKey).toString().slice(0, 8), 16) % shards;

@@ -22,6 +22,7 @@ import { BUILT_IN, type TierTables } from "../policy/limits.ts";
 import { deriveLoad, type Published } from "../policy/load.ts";
 import { type Standing, standing } from "../policy/tier.ts";
 import type { Ports, Stamps, WaitUntil } from "../ports.ts";
+import { within } from "./deadline.ts";
 
 /** What a request is judged by. */
 export interface Rules extends Stamps {
@@ -187,16 +188,4 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
   }
 
   return { rulesAt };
-}
-
-/** Settles when `work` does, or after `ms`, whichever comes first. Never rejects. */
-function within(work: Promise<unknown>, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    const settle = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    work.then(settle, settle);
-  });
 }

@@ -1,98 +1,151 @@
 /**
- * CounterShard: the windows of many clients, kept in the object's own storage.
+ * CounterShard: the accounts of many clients, and nothing that an eviction could make it forget.
  *
- * Memory is only a cache of it: an object is dropped from memory after ten idle seconds and on every deploy. A grant
- * waits for its write (the platform holds an answer back until what was written before it is safe), so that neither
- * loses a unit. A refusal changes nothing and writes nothing.
+ * An object is dropped from memory after ten idle seconds and on every deploy, so memory is only a copy of its rows. One
+ * call writes one row, however many clients it brings. An answer that lends units waits for that row; one that only
+ * grants single units does not. So a crash of the machine, or the hand-over at a deploy, may forget single units that
+ * were granted while their write was under way: some milliseconds' worth. An eviction forgets nothing. A refusal
+ * changes nothing and writes nothing.
  *
- * A shard decides by the newest tables and tier it has ever seen: isolates learn of a change at different times, and
- * the one that is late must not undo it. One alarm sweeps what has expired until nothing is left.
+ * A shard decides by the newest tables and tier it has seen: isolates learn of a change at different times, and one that
+ * is late must not undo it.
+ *
+ * Bounds: accounts in memory (a further client gets no answer, and the isolate's failure policy applies); one alarm
+ * sweeps what has expired until the storage is empty.
  */
 import { DurableObject } from "cloudflare:workers";
-import { emptyAtMs, emptyWindow, growsAfterMs, resize, take, usedOf, type Window } from "../policy/window.ts";
-import type { Stamps, Take, Verdict } from "../ports.ts";
+import { openAccount, serve } from "../policy/account.ts";
+import type { Limits } from "../policy/limits.ts";
+import { TIERS } from "../policy/tier.ts";
+import type { Batch, BatchAnswer } from "../ports.ts";
+import { type Journal, openJournal } from "./journal.ts";
 
-type Newest = Pick<Take, "limits" | "windowMs"> & Pick<Stamps, "tablesAsOfMs">;
+/** About 1 KB each with a busy window, 300 bytes with a single request: within a third of an object's 128 MB. */
+const ACCOUNTS_MAX = 65_536;
+/** Between two sweeps, at least: each is a billed call and a row. */
+const SWEEP_EVERY_MS = 60_000;
+/** Between two sweeps of a full shard. */
+const MAKE_ROOM_EVERY_MS = 1_000;
+/** Profiles remembered, twice over what tables may have, so that a renamed one is soon forgotten. */
+const PROFILES_MAX = 128;
+const RULES = "rules";
 
-/** Windows kept in memory; the rest is read again when it is needed. About 1 KB each at most. */
-const CACHED_MAX = 20_000;
-const SWEEP_MIN_MS = 1_000;
-const LIST_PAGE = 500;
-const WINDOW = "window:";
-const TABLES = "tables:";
-const TIER = "tier";
+/** The newest a shard has seen. */
+interface Rules {
+  tier: Batch["tier"];
+  tierAsOfMs: number;
+  readonly tables: Map<string, Tables>;
+}
 
+interface Tables {
+  readonly limits: Limits;
+  readonly windowMs: number;
+  asOfMs: number;
+}
+
+/** One shard of the counters. */
 export class CounterShard extends DurableObject {
-  #windows = new Map<string, Window>();
+  #journal: Journal;
+  #rules: Rules;
+  #hasAlarm: boolean | null = null;
+  #roomMadeMs = 0;
 
-  /** One take, decided by the newest rules this shard has seen. */
-  async take({ client, profile, limits, windowMs, cost, rules }: Take): Promise<Verdict> {
+  constructor(ctx: DurableObjectState, env: never) {
+    super(ctx, env);
+    this.#journal = openJournal(ctx.storage, Date.now());
+    this.#rules = ctx.storage.kv.get<Rules>(RULES) ?? noRules();
+  }
+
+  /** Answers everything one isolate asks, in order. */
+  async takeMany(batch: Batch): Promise<BatchAnswer> {
     const nowMs = Date.now();
-    const newest = this.#newestTables(profile, { limits, windowMs, tablesAsOfMs: Math.min(rules.tablesAsOfMs, nowMs) });
-    const tier = this.#newestTier({ tier: rules.tier, tierAsOfMs: Math.min(rules.tierAsOfMs, nowMs) });
-    const key = `${WINDOW}${profile} ${client.key}`;
-    const limit = newest.limits[tier];
-    const before = resize(this.#load(key) ?? emptyWindow(newest.windowMs, nowMs), newest.windowMs);
-    const taken = take(before, limit, cost, nowMs);
-    if (taken.granted) await this.#keep(key, taken.window);
-    return {
-      granted: taken.granted,
-      tier,
-      limit,
-      windowMs: newest.windowMs,
-      remaining: taken.remaining,
-      growsAfterMs: growsAfterMs(taken.window, limit),
-      retryAfterMs: taken.retryAfterMs,
-      reduced: !taken.granted && limit < newest.limits.low && usedOf(taken.window) <= newest.limits.low,
-    };
+    let rowsWritten = this.#learn(batch, nowMs);
+    const changed: string[] = [];
+    const answers = batch.asks.map((asked) => {
+      const { profile, client, ask } = asked;
+      const key = `${profile} ${client}`;
+      const known = this.#journal.get(key);
+      if (known === undefined && !this.#hasRoom(nowMs)) return null;
+      const { limits, windowMs } = this.#rules.tables.get(profile) ?? asked;
+      const inForce = { limit: limits[this.#rules.tier], windowMs };
+      const served = serve(known ?? openAccount(windowMs, nowMs), batch.isolate, ask, inForce, nowMs);
+      if (served.changed || known !== undefined) this.#journal.set(key, served.account);
+      if (served.changed) changed.push(key);
+      return served.answer;
+    });
+    if (changed.length > 0) {
+      const isLent = answers.some((answer) => answer !== null && answer.lent > 0);
+      const written = this.#journal.write(changed, !isLent);
+      rowsWritten += 1 + (await this.#wakeLater(nowMs));
+      if (isLent) await written;
+      else this.ctx.waitUntil(written);
+    }
+    return { answers, tier: this.#rules.tier, rowsWritten };
   }
 
   /** Drops what has expired; sets the next alarm while anything is left. */
   override async alarm(): Promise<void> {
     const nowMs = Date.now();
-    let nextMs = Number.POSITIVE_INFINITY;
-    let startAfter = WINDOW;
-    for (;;) {
-      const page = [...this.ctx.storage.kv.list<Window>({ prefix: WINDOW, startAfter, limit: LIST_PAGE })];
-      for (const [key, window] of page) {
-        const endsMs = emptyAtMs(window);
-        startAfter = key;
-        if (endsMs > nowMs) nextMs = Math.min(nextMs, endsMs);
-        else this.#drop(key);
-      }
-      if (page.length < LIST_PAGE) break;
+    const nextMs = this.#journal.sweep(nowMs);
+    if (nextMs !== null) {
+      await this.ctx.storage.setAlarm(Math.max(nextMs, nowMs + SWEEP_EVERY_MS));
+      return;
     }
-    if (nextMs < Number.POSITIVE_INFINITY) await this.ctx.storage.setAlarm(Math.max(nextMs, nowMs + SWEEP_MIN_MS));
-    else await this.ctx.storage.deleteAll();
+    this.#hasAlarm = false;
+    this.#rules = noRules();
+    await this.ctx.storage.deleteAll();
+    this.#journal = openJournal(this.ctx.storage, nowMs);
   }
 
-  #newestTables(profile: string, asked: Newest): Newest {
-    const known = this.ctx.storage.kv.get<Newest>(TABLES + profile);
-    if (known !== undefined && known.tablesAsOfMs > asked.tablesAsOfMs) return known;
-    if (JSON.stringify(known) !== JSON.stringify(asked)) this.ctx.storage.kv.put(TABLES + profile, asked);
-    return asked;
+  /** Keeps the newest tables and tier; writes only what has really changed. @returns rows written. */
+  #learn({ tier, tierAsOfMs, tablesAsOfMs, asks }: Batch, nowMs: number): number {
+    const rules = this.#rules;
+    let isChanged = false;
+    // A stamp from a clock that runs ahead must not outlive this moment.
+    const seenMs = Math.min(tierAsOfMs, nowMs);
+    if (seenMs >= rules.tierAsOfMs) {
+      isChanged = tier !== rules.tier;
+      rules.tier = tier;
+      rules.tierAsOfMs = seenMs;
+    }
+    const asOfMs = Math.min(tablesAsOfMs, nowMs);
+    for (const { profile, limits, windowMs } of asks) {
+      const known = rules.tables.get(profile);
+      if (known !== undefined && known.asOfMs > asOfMs) continue;
+      if (known !== undefined && isSame(known, limits, windowMs)) known.asOfMs = asOfMs;
+      else {
+        if (known === undefined && rules.tables.size >= PROFILES_MAX) rules.tables.clear();
+        rules.tables.set(profile, { limits, windowMs, asOfMs });
+        isChanged = true;
+      }
+    }
+    if (!isChanged) return 0;
+    this.ctx.storage.kv.put(RULES, rules);
+    return 1;
   }
 
-  #newestTier(asked: Pick<Stamps, "tier" | "tierAsOfMs">): Stamps["tier"] {
-    const known = this.ctx.storage.kv.get<typeof asked>(TIER);
-    if (known !== undefined && known.tierAsOfMs > asked.tierAsOfMs) return known.tier;
-    if (known?.tier !== asked.tier || known.tierAsOfMs !== asked.tierAsOfMs) this.ctx.storage.kv.put(TIER, asked);
-    return asked.tier;
+  #hasRoom(nowMs: number): boolean {
+    if (this.#journal.size() < ACCOUNTS_MAX) return true;
+    if (nowMs < this.#roomMadeMs + MAKE_ROOM_EVERY_MS) return false;
+    this.#roomMadeMs = nowMs;
+    this.#journal.sweep(nowMs);
+    return this.#journal.size() < ACCOUNTS_MAX;
   }
 
-  #load(key: string): Window | undefined {
-    return this.#windows.get(key) ?? this.ctx.storage.kv.get<Window>(key);
+  /** @returns rows written. */
+  async #wakeLater(nowMs: number): Promise<number> {
+    this.#hasAlarm ??= (await this.ctx.storage.getAlarm()) !== null;
+    if (this.#hasAlarm) return 0;
+    this.#hasAlarm = true;
+    await this.ctx.storage.setAlarm(nowMs + SWEEP_EVERY_MS, { allowUnconfirmed: true });
+    return 1;
   }
+}
 
-  async #keep(key: string, window: Window): Promise<void> {
-    if (this.#windows.size >= CACHED_MAX) this.#windows.clear();
-    this.#windows.set(key, window);
-    this.ctx.storage.kv.put(key, window);
-    if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(emptyAtMs(window));
-  }
+function noRules(): Rules {
+  return { tier: "low", tierAsOfMs: Number.NEGATIVE_INFINITY, tables: new Map() };
+}
 
-  #drop(key: string): void {
-    this.#windows.delete(key);
-    this.ctx.storage.kv.delete(key);
-  }
+function isSame(known: Tables, limits: Limits, windowMs: number): boolean {
+  return known.windowMs === windowMs && TIERS.every((tier) => known.limits[tier] === limits[tier]);
 }
