@@ -22,6 +22,7 @@ export function createApp(config: Config, ports: Ports): Hono {
   const signal = createSignalKeeper(config, ports);
   const quotas = createQuotas(config, ports);
   const sign = createSigner(config.originSecrets);
+  const allowed = config.corsAllowOrigins;
 
   async function pass(request: Request, waitUntil: WaitUntil): Promise<Response> {
     const arrivedMs = ports.nowMs();
@@ -29,27 +30,28 @@ export function createApp(config: Config, ports: Ports): Hono {
     const rules = await signal.rulesAt(arrivedMs, waitUntil);
     const call = identify(request, requestId, rules, arrivedMs);
     const admission = await admit(call, rules, quotas, waitUntil);
-    if (!admission.admitted) return refuse(admission.denial, call, admission.quota, config, ports.nowMs());
+    if (!admission.admitted) return refuse(admission.denial, call, admission.quota, allowed, ports.nowMs());
     const tier = admission.quota?.tier ?? rules.tier;
     const forwarded = await forward(call, tier, sign, config, ports);
-    if ("denial" in forwarded) return refuse(forwarded.denial, call, admission.quota, config, ports.nowMs());
+    if ("denial" in forwarded) return refuse(forwarded.denial, call, admission.quota, allowed, ports.nowMs());
     return relay(forwarded.response, call, admission.quota, ports.nowMs());
   }
 
   const app = new Hono();
   operate(app, config, ports);
   app.all("*", (c) => pass(c.req.raw, (work) => c.executionCtx.waitUntil(work)));
-  app.onError((error, c) => {
-    const requestId = requestIdOf(c.req.raw.headers, ports.newId);
-    ports.log("error", "internal", { request_id: requestId, error: error.stack ?? String(error) });
-    return failure(c.req.raw, requestId);
-  });
-
-  /** Needs nothing that can have failed. */
-  function failure(request: Request, requestId: string): Response {
-    const path = new URL(request.url).pathname;
-    return refuse({ reason: "internal" }, { request, requestId, path }, null, config, ports.nowMs());
-  }
-
+  app.onError((error, c) => internalError(error, c.req.raw, ports));
   return app;
+}
+
+/** The answer to a bug of ours, or to settings that cannot be served. Needs nothing that can have failed. */
+export function internalError(
+  error: unknown,
+  request: Request,
+  { newId, nowMs, log }: Pick<Ports, "newId" | "nowMs" | "log">,
+): Response {
+  const requestId = requestIdOf(request.headers, newId);
+  log("error", "internal", { request_id: requestId, error: error instanceof Error ? error.stack : String(error) });
+  const path = new URL(request.url).pathname;
+  return refuse({ reason: "internal" }, { request, requestId, path }, null, new Set(), nowMs());
 }

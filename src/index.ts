@@ -2,7 +2,7 @@
  * The Worker's entry: plugs Cloudflare into the ports, once per isolate.
  */
 import type { Hono } from "hono";
-import { createApp } from "./app.ts";
+import { createApp, internalError } from "./app.ts";
 import { readVars } from "./config/vars.ts";
 import { createCounters } from "./edge/shards.ts";
 import type { CounterShard } from "./objects/counter.ts";
@@ -24,20 +24,25 @@ let app: Hono | null = null;
 
 export default {
   fetch(request, env, ctx) {
-    app ??= start(env);
+    try {
+      app ??= start(env);
+    } catch (error) {
+      return internalError(error, request, runtime);
+    }
     return app.fetch(request, env, ctx);
   },
 } satisfies ExportedHandler<Env>;
 
+const log: Log = (level, event, members) => console[level](JSON.stringify({ level, event, ...members }));
+const runtime = { nowMs: () => Date.now(), newId: () => crypto.randomUUID(), log };
+
 function start(env: Env): Hono {
   const config = readVars(env as unknown as Record<string, unknown>);
-  return createApp(config, {
-    nowMs: () => Date.now(),
-    newId: () => crypto.randomUUID(),
+  return createApp(env.ORIGIN === undefined ? config : { ...config, originUrl: null }, {
+    ...runtime,
     documents: documentsIn(env.EDGE_KV),
     counters: createCounters(env.COUNTERS, config.counterShards),
     origin: originOf(env),
-    log,
   });
 }
 
@@ -49,9 +54,5 @@ function documentsIn(kv: KVNamespace): Documents {
 }
 
 function originOf({ ORIGIN }: Env): Origin {
-  return ORIGIN === undefined
-    ? { fetch: (url, init) => fetch(url, init) }
-    : { fetch: (url, init) => ORIGIN.fetch(url, init) };
+  return { fetch: ORIGIN === undefined ? (url, init) => fetch(url, init) : (url, init) => ORIGIN.fetch(url, init) };
 }
-
-const log: Log = (level, event, members) => console[level](JSON.stringify({ level, event, ...members }));

@@ -1,7 +1,6 @@
 /**
  * Writes what the gateway says onto a response: the fields of the limit, the request's identifier, and problems.
  */
-import type { Config } from "../config/vars.ts";
 import { type Denial, problemFor } from "../policy/denial.ts";
 import { type Quota, rateLimit, rateLimitPolicy, rateLimitReset } from "../policy/fields.ts";
 import type { Call } from "./identify.ts";
@@ -33,7 +32,13 @@ function copyOf(response: Response): Response {
 }
 
 /** The problem a client sees for a denial. */
-export function refuse(denial: Denial, call: Named, quota: Quota | null, config: Config, nowMs: number): Response {
+export function refuse(
+  denial: Denial,
+  call: Named,
+  quota: Quota | null,
+  corsAllowOrigins: ReadonlySet<string>,
+  nowMs: number,
+): Response {
   const { status, type, title, detail, members, retryAfterSeconds } = problemFor(denial);
   const { "violated-policies": violated, ...rest } = members;
   const body = {
@@ -51,17 +56,17 @@ export function refuse(denial: Denial, call: Named, quota: Quota | null, config:
   headers.set("Content-Type", "application/problem+json");
   headers.set("Cache-Control", "no-store");
   if (retryAfterSeconds !== null) headers.set("Retry-After", String(retryAfterSeconds));
-  allowOrigin(headers, call, config);
+  allowOrigin(headers, call, corsAllowOrigins);
   setFields(headers, call, quota, nowMs);
   return response;
 }
 
 /** Lets a browser of a listed origin read the gateway's own answer; other origins get no word of it. */
-function allowOrigin(headers: Headers, call: Named, config: Config): void {
-  if (config.corsAllowOrigins.size === 0) return;
+function allowOrigin(headers: Headers, call: Named, allowed: ReadonlySet<string>): void {
+  if (allowed.size === 0) return;
   headers.append("Vary", "Origin");
   const origin = call.request.headers.get("origin");
-  if (origin !== null && config.corsAllowOrigins.has(origin)) headers.set("Access-Control-Allow-Origin", origin);
+  if (origin !== null && allowed.has(origin)) headers.set("Access-Control-Allow-Origin", origin);
 }
 
 function setFields(headers: Headers, call: Named, quota: Quota | null, nowMs: number): void {

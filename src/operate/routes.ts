@@ -17,7 +17,7 @@ export function operate(app: Hono, config: Config, ports: Ports): void {
         { reason: "not-found" },
         { request: req.raw, requestId, path: req.path },
         null,
-        config,
+        config.corsAllowOrigins,
         ports.nowMs(),
       );
     });
