@@ -31,10 +31,10 @@ type Vars = Readonly<Record<string, unknown>>;
 export function readVars(vars: Vars): Config {
   return {
     originUrl: readOriginUrl(vars),
-    counterShards: readWhole(vars, "COUNTER_SHARDS", 8, 1, 1024),
+    counterShards: readShards(vars),
     signalRefreshMs: readSeconds(vars, "SIGNAL_REFRESH_SECONDS", 30),
-    originTimeoutMs: readWhole(vars, "ORIGIN_TIMEOUT_MS", 30_000, 1, 600_000),
-    counterTimeoutMs: readWhole(vars, "COUNTER_TIMEOUT_MS", 500, 1, 60_000),
+    originTimeoutMs: readNumber(vars, "ORIGIN_TIMEOUT_MS", 1, 600_000) ?? 30_000,
+    counterTimeoutMs: readNumber(vars, "COUNTER_TIMEOUT_MS", 1, 60_000) ?? 500,
     corsAllowOrigins: readOrigins(vars),
     originSecrets: readList(vars, "ORIGIN_SECRET"),
   };
@@ -60,10 +60,10 @@ function readSeconds(vars: Vars, name: string, unset: number): number {
   return (readNumber(vars, name, 1, 3600) ?? unset) * 1000;
 }
 
-function readWhole(vars: Vars, name: string, unset: number, min: number, max: number): number {
-  const value = readNumber(vars, name, min, max) ?? unset;
-  if (!Number.isInteger(value)) throw new ConfigError(name, `a whole number ${min}..${max}`, value);
-  return value;
+function readShards(vars: Vars): number {
+  const shards = readNumber(vars, "COUNTER_SHARDS", 1, 1024) ?? 8;
+  if (!Number.isInteger(shards)) throw new ConfigError("COUNTER_SHARDS", "a whole number 1..1024", shards);
+  return shards;
 }
 
 function readList(vars: Vars, name: string): readonly string[] {
