@@ -3,31 +3,37 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const inNode = { environment: "node" } as const;
 
-/** `policy`: pure code in plain Node. `workers`: in workerd. `demo`: the demo origin. `journeys`: the whole, by HTTP. */
+/** Far beyond what any test takes: a slow machine must not fail one. */
+const patient = { testTimeout: 180_000, hookTimeout: 180_000 };
+
+/**
+ * `policy`: pure code in plain Node. `workers`: in workerd. `demo`, `deploy`: what stands beside the Worker. `journeys`:
+ * the whole, by HTTP. `fleet`: many isolates on one set of counters.
+ */
 export default defineConfig({
   root,
   test: {
     projects: [
-      { root, test: { ...inNode, name: "policy", include: ["test/policy/**/*.test.ts", "test/config/**/*.test.ts"] } },
+      inNode("policy", ["test/policy/**/*.test.ts", "test/config/**/*.test.ts", "test/operate/**/*.test.ts"]),
       {
         root,
         plugins: [cloudflareTest({ wrangler: { configPath: `${root}/wrangler.toml` } })],
-        test: { name: "workers", include: ["test/edge/**/*.test.ts", "test/objects/**/*.test.ts"], isolate: false },
-      },
-      { root, test: { ...inNode, name: "demo", include: ["test/demo/**/*.test.ts"] } },
-      {
-        root,
         test: {
-          ...inNode,
-          name: "journeys",
-          include: ["test/journeys/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
+          ...patient,
+          name: "workers",
+          include: ["test/edge/**/*.test.ts", "test/objects/**/*.test.ts"],
+          isolate: false,
         },
       },
+      inNode("demo", ["test/demo/**/*.test.ts"]),
+      inNode("deploy", ["test/deploy/**/*.test.ts"]),
+      inNode("journeys", ["test/journeys/**/*.test.ts"], { fileParallelism: false }),
+      inNode("fleet", ["test/fleet/**/*.test.ts"], { fileParallelism: false }),
     ],
   },
 });
+
+function inNode(name: string, include: string[], more: { fileParallelism?: boolean } = {}) {
+  return { root, test: { ...patient, ...more, environment: "node" as const, name, include } };
+}
