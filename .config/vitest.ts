@@ -14,6 +14,8 @@ const patient = { testTimeout: 180_000, hookTimeout: 180_000 };
 export default defineConfig({
   root,
   test: {
+    // Whole titles: a row is named by its value.
+    taskTitleValueFormatTruncate: 0,
     projects: [
       inNode("policy", ["test/policy/**/*.test.ts", "test/config/**/*.test.ts", "test/operate/**/*.test.ts"]),
       {

@@ -18,12 +18,17 @@ export interface Fault {
 /** The parts of a document in which a value may be missing, and so built in. */
 interface Written {
   readonly tiers?: Partial<Record<Tier, number>> | undefined;
-  readonly profiles?: Readonly<Record<string, { readonly limits?: Partial<Limits> | undefined }>> | undefined;
+  readonly profiles?: Readonly<Record<string, WrittenProfile>> | undefined;
+}
+
+interface WrittenProfile {
+  readonly limits?: Partial<Limits> | undefined;
+  readonly match?: readonly string[] | undefined;
 }
 
 /** Everything in which `tables`, made from `written`, break a rule. */
 export function faultsOf(tables: TierTables, written: Written): Fault[] {
-  return [...thresholdFaults(tables, written), ...profileFaults(tables, written), ...patternFaults(tables)];
+  return [...thresholdFaults(tables, written), ...profileFaults(tables, written), ...patternFaults(tables, written)];
 }
 
 function thresholdFaults({ thresholds }: TierTables, { tiers }: Written): Fault[] {
@@ -70,27 +75,29 @@ function limitFaults(profile: string, limits: Limits, written: Partial<Limits> |
   });
 }
 
-function patternFaults({ profiles }: TierTables): Fault[] {
+/** Built-in patterns come first, so that the one who wrote the same again is blamed for it. */
+function patternFaults({ profiles }: TierTables, written: Written): Fault[] {
+  const patterns = Object.entries(profiles).flatMap(([profile, { match }]) => {
+    const isWritten = written.profiles?.[profile]?.match !== undefined;
+    return match.map((text, index) => ({ profile, text, index, isWritten }));
+  });
+  patterns.sort((a, b) => Number(a.isWritten) - Number(b.isWritten));
   const faults: Fault[] = [];
-  const owners = new Map<string, string>();
-  let count = 0;
-  for (const [name, { match }] of Object.entries(profiles)) {
-    for (const [index, text] of match.entries()) {
-      const { method, path, subtree } = parsePattern(text, name);
-      const form = `${method ?? ""} ${path}${subtree ? "/*" : ""}`;
-      const owner = owners.get(form);
-      count++;
-      if (owner === undefined) owners.set(form, name);
-      else
-        faults.push({
-          path: `profiles.${name}.match.${index}`,
-          expected: `a pattern that profile ${owner} does not have`,
-          got: text,
-        });
-    }
+  const owners = new Map<string, (typeof patterns)[number]>();
+  for (const pattern of patterns) {
+    const { method, path, subtree } = parsePattern(pattern.text, pattern.profile);
+    const form = `${method ?? ""} ${path}${subtree ? "/*" : ""}`;
+    const owner = owners.get(form);
+    if (owner === undefined) owners.set(form, pattern);
+    else if (owner.profile !== pattern.profile)
+      faults.push({
+        path: `profiles.${pattern.profile}.match.${pattern.index}`,
+        expected: `a pattern that profile ${owner.profile}${owner.isWritten ? "" : " (built in)"} does not have`,
+        got: pattern.text,
+      });
   }
-  if (count > PATTERNS_MAX)
-    faults.push({ path: "profiles", expected: `at most ${PATTERNS_MAX} patterns in all`, got: count });
+  if (patterns.length > PATTERNS_MAX)
+    faults.push({ path: "profiles", expected: `at most ${PATTERNS_MAX} patterns in all`, got: patterns.length });
   return faults;
 }
 

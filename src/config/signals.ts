@@ -6,17 +6,16 @@
  */
 import * as v from "valibot";
 import type { Pin, Signal, SignalSource, UnusableSignal } from "../policy/load.ts";
-import { JSON_OBJECT, JsonObject, parseJson } from "./json.ts";
+import { JSON_OBJECT, JsonObject, parseJson, shown } from "./json.ts";
 
-const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
 const MOMENT = "a time (RFC 3339 or Unix ms)";
 const RATE = "a finite number >= 0";
 const CAPACITY = "a finite number > 0";
 
 const Moment = v.union(
   [
-    v.pipe(v.number(), v.finite(), v.minValue(0)),
-    v.pipe(v.string(), v.regex(RFC_3339), v.transform(Date.parse), v.number(), v.finite()),
+    v.pipe(v.number(), v.finite(MOMENT), v.minValue(0, MOMENT)),
+    v.pipe(v.string(), v.transform(parseRfc3339), v.number()),
   ],
   MOMENT,
 );
@@ -56,8 +55,27 @@ export function readPin(text: string): Pin | { readonly unusable: string } {
   return { load: checked.output.load, untilMs: checked.output.until ?? null };
 }
 
+const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
+
+/**
+ * Unix ms of an RFC 3339 time; null where it is none. `Date.parse` would read 30 February as 2 March, and no leap second
+ * at all; here a leap second is the second after it.
+ */
+function parseRfc3339(text: string): number | null {
+  const match = RFC_3339.exec(text);
+  if (match === null) return null;
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
+  const midnight = new Date(Date.UTC(year, month - 1, day));
+  const isDate = midnight.getUTCMonth() === month - 1 && midnight.getUTCDate() === day;
+  const offsetMinutes = Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0);
+  if (!isDate || hour > 23 || minute > 59 || second > 60 || offsetMinutes >= 1440) return null;
+  const fractionMs = Math.floor(Number(`0${match[7] ?? ""}`) * 1000);
+  const localMs = midnight.getTime() + ((hour * 60 + minute) * 60 + second) * 1000 + fractionMs;
+  return localMs - (match[8] === "-" ? -1 : 1) * offsetMinutes * 60_000;
+}
+
 function reasonOf(issue: v.BaseIssue<unknown>): string {
   const path = v.getDotPath(issue);
   const expected = issue.received === "undefined" ? "a value" : issue.message;
-  return `${path === null ? "" : `${path}: `}expected ${expected}, got ${JSON.stringify(issue.input) ?? "nothing"}`;
+  return `${path === null ? "" : `${path}: `}expected ${expected}, got ${shown(issue.input)}`;
 }

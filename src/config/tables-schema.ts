@@ -25,9 +25,7 @@ const Flag = v.boolean("true or false");
 
 /** An object with these members and no others. */
 function object<const E extends v.ObjectEntries>(entries: E) {
-  // Without a prototype, so that `constructor` is as unknown a member as any other.
-  const own = Object.assign(Object.create(null) as object, entries) as E;
-  return v.pipe(JsonObject, v.strictObject(own, JSON_OBJECT));
+  return v.pipe(JsonObject, v.strictObject(entries, JSON_OBJECT));
 }
 
 /** Lower-case letters, digits, hyphens: a name is written into header fields and metric labels as it is. */

@@ -7,7 +7,7 @@
  */
 import * as v from "valibot";
 import { BUILT_IN, type Profile, type TierTables } from "../policy/limits.ts";
-import { parseJson } from "./json.ts";
+import { brief, parseJson } from "./json.ts";
 import { type Fault, faultsOf } from "./rules.ts";
 import { TierTablesDocument } from "./tables-schema.ts";
 
@@ -33,8 +33,8 @@ export function readTierTables(text: string): ReadTables {
 function faultOfIssue(issue: v.InferIssue<typeof TierTablesDocument>): Fault {
   const path = v.getDotPath(issue) ?? "";
   if (issue.type === "strict_object" && issue.expected === "never")
-    return { path, expected: "no such member", got: issue.input };
-  return { path, expected: issue.message, got: issue.input };
+    return { path, expected: "no such member", got: brief(issue.input) };
+  return { path, expected: issue.message, got: brief(issue.input) };
 }
 
 function complete(document: Document): TierTables {

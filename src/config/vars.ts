@@ -75,9 +75,11 @@ function readOriginUrl(vars: Vars): string | null {
   const text = readText(vars, "ORIGIN_URL");
   if (text === null) return null;
   const url = URL.parse(text);
-  const isBase = url !== null && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "";
-  if (!isBase || url.username !== "") throw new ConfigError("ORIGIN_URL", "an http(s) URL without query", text);
-  return `${url.origin}${url.pathname.replace(/\/$/, "")}`;
+  if (url !== null && (url.username !== "" || url.password !== ""))
+    throw new ConfigError("ORIGIN_URL", "an http(s) URL without credentials", url.host);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "")
+    throw new ConfigError("ORIGIN_URL", "an http(s) URL without query", text);
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
 }
 
 function readOrigins(vars: Vars): ReadonlySet<string> {

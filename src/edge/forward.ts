@@ -36,7 +36,8 @@ export async function forward(call: Call, tier: Tier, sign: Signer, config: Conf
     const { method, body } = request;
     const answer = ports.origin.fetch(url, { method, headers, body, redirect: "manual" });
     const response = await headersWithin(answer, config.originTimeoutMs);
-    if (response === null) return failed("origin-timeout", call, `no headers within ${config.originTimeoutMs} ms`, ports);
+    if (response === null)
+      return failed("origin-timeout", call, `no headers within ${config.originTimeoutMs} ms`, ports);
     const { status } = response;
     if (UNREACHABLE_STATUS.has(status)) return failed("origin-unreachable", call, `status ${status}`, ports);
     if (TIMEOUT_STATUS.has(status)) return failed("origin-timeout", call, `status ${status}`, ports);

@@ -44,6 +44,8 @@ const START_WAIT_MS = 250;
 const IDLE_WAIT_MS = 100;
 /** A read that has not come back by then never will. */
 const READ_TIMEOUT_MS = 10_000;
+/** After a pause this long, what the tier was says nothing about load. */
+const IDLE_MS = 300_000;
 /** The tier follows time (a hold that ends, a signal that goes stale) within this. */
 const REVIEW_MS = 1_000;
 
@@ -63,6 +65,7 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
   let rules: Rules | null = null;
   let stands: Standing | null = null;
   let reviewAtMs = 0;
+  let lookedMs = 0;
   let reading: { readonly startedMs: number; readonly done: Promise<void> } | null = null;
   let triedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -156,7 +159,9 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
   function review(nowMs: number): Rules {
     if (rules !== null && nowMs < reviewAtMs && nowMs >= reviewAtMs - REVIEW_MS) return rules;
     const tables = copy?.tables ?? BUILT_IN;
-    const before = stands;
+    // An isolate that has not looked for so long knows no more than one that starts.
+    const before = nowMs - lookedMs > IDLE_MS ? null : stands;
+    lookedMs = nowMs;
     stands = standing(before, seenAt(nowMs, tables), tables.thresholds, tables.hysteresis, nowMs);
     const turnedNow = rules !== null && rules.tierAsOfMs > 0 && before?.tier !== stands.tier;
     rules = {

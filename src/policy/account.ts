@@ -13,6 +13,7 @@
 import { type Answer, type Ask, lifeMsOf, marginMsOf, type Settlement } from "./lease.ts";
 import {
   advance,
+  behindMs,
   charge,
   clockStepBackMs,
   discharge,
@@ -91,7 +92,7 @@ export function serve(account: Account, isolate: string, ask: Ask, inForce: InFo
   const nowMs = taken.window.newestMs;
   const endMs = lent === 0 ? nowMs : nowMs + lifeMsOf(inForce.windowMs) + marginMsOf(inForce.windowMs);
   const window = charge(taken.window, endMs, lent);
-  const answer = answerOf(ask, taken, lent, window, inForce, others);
+  const answer = answerOf(ask, taken, lent, window, inForce, others, behindMs(window, clockMs));
   const holder: Holder = { isolate, call: ask.call, lent, grantedMs: nowMs, endMs, answer };
   const holders = others.length < HOLDERS_MAX ? [...others, holder] : others;
   const changed = lent > 0 || taken.granted.includes(true) || settled !== current.window || hasMoved(account, current);
@@ -188,8 +189,10 @@ function answerOf(
   window: Window,
   { limit, windowMs }: InForce,
   others: readonly Holder[],
+  lateMs: number,
 ): Answer {
   const remaining = remainingOf(window, limit);
+  const grows = growsAfterMs(window, limit);
   const nextRefused = refusedCost ?? (remaining === 0 ? 1 : null);
   return {
     call: ask.call,
@@ -198,9 +201,9 @@ function answerOf(
     limit,
     windowMs,
     remaining,
-    growsAfterMs: growsAfterMs(window, limit),
+    growsAfterMs: grows === null ? null : grows + lateMs,
     refusedCost: nextRefused,
-    retryAfterMs: nextRefused === null ? 0 : fitsAfterMs(window, limit, nextRefused),
+    retryAfterMs: nextRefused === null ? 0 : fitsAfterMs(window, limit, nextRefused) + lateMs,
     othersEndMs: othersEndMs(others, window),
     used: usedOf(window),
   };

@@ -3,7 +3,7 @@
  *
  * An origin may decode, fold and resolve a path before it routes it, and origins differ. So a path is read in every way
  * one may read it, each reading is matched, and where they name different profiles the strictest one counts (lowest
- * low-load limit). A spelling can then never buy a looser limit; the price is that a request whose odd spelling this
+ * low-load limit; where that is the same, the lowest in the next tier). A spelling can then never buy a looser limit; the price is that a request whose odd spelling this
  * origin would not serve at all may be counted under the stricter profile.
  *
  * Plain paths, which is nearly all of them, take one regular expression and no reading.
@@ -11,6 +11,7 @@
  * Pure. Readings: RFC 3986 sections 2.1, 3.3 (parameters), 5.2.4 (dot segments).
  */
 import type { Limits } from "./limits.ts";
+import { TIERS } from "./tier.ts";
 
 /** What this module needs to know of a profile. */
 interface Matched {
@@ -30,7 +31,7 @@ interface Pattern {
 /** Patterns of one set of tables, ready to match: longest first, those with a method before those without. */
 export interface Endpoints {
   readonly patterns: readonly Pattern[];
-  /** Low-load limit by profile; decides between readings. */
+  /** Place of each profile when all are ordered from strictest to loosest; decides between readings. */
   readonly strictness: ReadonlyMap<string, number>;
 }
 
@@ -55,7 +56,17 @@ function compile(profiles: Readonly<Record<string, Matched>>): Endpoints {
     match.map((text) => parsePattern(text, name)),
   );
   patterns.sort((a, b) => b.path.length - a.path.length || Number(a.subtree) - Number(b.subtree) || rank(b) - rank(a));
-  return { patterns, strictness: new Map(Object.entries(profiles).map(([name, { limits }]) => [name, limits.low])) };
+  const ordered = Object.keys(profiles).sort((a, b) => compareStrictness(profiles, a, b));
+  return { patterns, strictness: new Map(ordered.map((name, place) => [name, place])) };
+}
+
+/** Between two profiles with the same limits, the one that was named by a pattern comes first. */
+function compareStrictness(profiles: Readonly<Record<string, Matched>>, a: string, b: string): number {
+  for (const tier of TIERS) {
+    const difference = (profiles[a]?.limits[tier] ?? 0) - (profiles[b]?.limits[tier] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return Number(a === FALL_BACK) - Number(b === FALL_BACK);
 }
 
 function rank(pattern: Pattern): number {
@@ -83,12 +94,12 @@ export function profileFor(endpoints: Endpoints, method: string, path: string): 
   let strictest: string | null = null;
   for (const reading of readingsOf(path)) {
     const name = match(endpoints.patterns, method, reading);
-    if (strictest === null || limitOf(endpoints, name) < limitOf(endpoints, strictest)) strictest = name;
+    if (strictest === null || placeOf(endpoints, name) < placeOf(endpoints, strictest)) strictest = name;
   }
   return strictest ?? FALL_BACK;
 }
 
-function limitOf(endpoints: Endpoints, profile: string): number {
+function placeOf(endpoints: Endpoints, profile: string): number {
   return endpoints.strictness.get(profile) ?? Number.POSITIVE_INFINITY;
 }
 
@@ -116,19 +127,21 @@ export function isExempt(patterns: readonly string[], method: string, path: stri
     if (space >= 0 && text.slice(0, space) !== method) continue;
     const pattern = text.slice(space + 1);
     if (path === pattern) return true;
-    if (pattern.endsWith("/*") && path.startsWith(pattern.slice(0, -1)) && PLAIN_PATH.test(path)) return true;
+    const isSubtree = pattern.endsWith("/*") && PLAIN_PATH.test(path);
+    if (isSubtree && (path === pattern.slice(0, -2) || path.startsWith(pattern.slice(0, -1)))) return true;
   }
   return false;
 }
 
 /**
  * Every way an origin may read `path`: as written, percent-decoded once, decoded until nothing is left to decode; each
- * with and without `\` as `/`, `;parameters` dropped, repeated slashes merged, dot segments resolved. Case folded,
- * without trailing slash, each reading once. A reading is a string of octets: one character for each.
+ * with and without `\` as `/`, `;parameters` dropped, repeated slashes merged, dot segments resolved, the second and the
+ * last also before decoding. Case folded, without trailing slash, each reading once. A reading is a string of octets: one character for each.
  */
 export function readingsOf(path: string): ReadonlySet<string> {
   const written = octetsOf(path);
-  let readings = new Set([written, decoded(written, false), decoded(written, true)]);
+  const undecoded = [written, withoutParameters(written)].flatMap((text) => [text, withResolvedDots(text)]);
+  let readings = new Set(undecoded.flatMap((text) => [text, decoded(text, false), decoded(text, true)]));
   for (const step of [backslashesAsSlashes, withoutParameters, withMergedSlashes, withResolvedDots, withMergedSlashes])
     readings = new Set([...readings].flatMap((reading) => [reading, step(reading)]));
   return new Set([...readings].map(folded));

@@ -107,7 +107,10 @@ export function standing(
   }
 }
 
-/** Steps down as often as a whole hold has passed; each step pays a hold of its own. */
+/**
+ * One step down when a whole hold has passed. The next hold starts now: nobody has seen yet that load was low enough for
+ * the next tier too.
+ */
 function relax(
   state: TierState,
   load: number,
@@ -115,13 +118,11 @@ function relax(
   hysteresis: Hysteresis,
   nowMs: number,
 ): TierState {
-  let { tier, relaxingSinceMs } = hold(state, nowMs);
-  while (isBelowEdge(tier, load, thresholds, hysteresis)) {
-    if (relaxingSinceMs === null || nowMs - relaxingSinceMs < hysteresis.holdMs) return { tier, relaxingSinceMs };
-    tier = looserThan(tier);
-    relaxingSinceMs += hysteresis.holdMs;
-  }
-  return { tier, relaxingSinceMs: null };
+  if (!isBelowEdge(state.tier, load, thresholds, hysteresis)) return { tier: state.tier, relaxingSinceMs: null };
+  const held = hold(state, nowMs);
+  if (held.relaxingSinceMs === null || nowMs - held.relaxingSinceMs < hysteresis.holdMs) return held;
+  const tier = looserThan(state.tier);
+  return { tier, relaxingSinceMs: isBelowEdge(tier, load, thresholds, hysteresis) ? nowMs : null };
 }
 
 /** The same tier with its hold running; restarted where the clock has stepped back behind its start. */
@@ -130,9 +131,12 @@ function hold(state: TierState, nowMs: number): TierState {
   return since !== null && since <= nowMs ? state : { tier: state.tier, relaxingSinceMs: nowMs };
 }
 
-/** Whether load is low enough for `tier` to be left. Low cannot be left downwards. */
+/**
+ * Whether load is low enough for `tier` to be left. Low cannot be left downwards. No load at all is below every edge, so
+ * that a margin as wide as the threshold does not hold a tier for ever.
+ */
 function isBelowEdge(tier: Tier, load: number, thresholds: Thresholds, hysteresis: Hysteresis): boolean {
-  return tier !== "low" && load < thresholds[tier] - hysteresis.margin;
+  return tier !== "low" && (load <= 0 || load < thresholds[tier] - hysteresis.margin);
 }
 
 /** The next looser tier; low stays low. */

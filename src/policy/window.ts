@@ -28,7 +28,7 @@ export interface Taken {
   readonly granted: boolean;
   /** Units left after it, >= 0. */
   readonly remaining: number;
-  /** ms until a take of the same cost fits; 0 if this one was granted. */
+  /** ms from the caller's clock until a take of the same cost fits; 0 if this one was granted. */
   readonly retryAfterMs: number;
   readonly window: Window;
 }
@@ -58,8 +58,17 @@ export function take(window: Window, limit: number, cost: number, clockMs: numbe
   requireWhole("cost", cost);
   const current = advance(window, clockMs);
   const retryAfterMs = fitsAfterMs(current, limit, cost);
-  const after = retryAfterMs === 0 && cost > 0 ? charge(current, current.newestMs, cost) : current;
-  return { granted: retryAfterMs === 0, remaining: remainingOf(after, limit), retryAfterMs, window: after };
+  if (retryAfterMs > 0) {
+    const remaining = remainingOf(current, limit);
+    return { granted: false, remaining, retryAfterMs: retryAfterMs + behindMs(current, clockMs), window: current };
+  }
+  const after = charge(current, current.newestMs, cost);
+  return { granted: true, remaining: remainingOf(after, limit), retryAfterMs, window: after };
+}
+
+/** ms by which a clock that stepped back is behind the window: what it has to make up before any time passes here. */
+export function behindMs({ newestMs }: Window, clockMs: number): number {
+  return Math.max(0, newestMs - clockMs);
 }
 
 /**
