@@ -2,13 +2,13 @@
  * Waiting with a bound. Timers belong to the request that sets them, and so does every wait here.
  */
 
-/** Settles when `work` does, or after `ms`, whichever comes first. Never rejects. */
-export function within(work: Promise<unknown>, ms: number): Promise<void> {
+/** Resolves when `work` settles, with true, or after `ms`, with false. Never rejects. */
+export function within(work: Promise<unknown>, ms: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const timer = setTimeout(resolve, ms, false);
     const settle = () => {
       clearTimeout(timer);
-      resolve();
+      resolve(true);
     };
     work.then(settle, settle);
   });

@@ -53,8 +53,10 @@ interface LeftOver {
   readonly call: number;
 }
 
+/** A call under way. */
 interface Flight {
   readonly sentMs: number;
+  readonly groups: readonly Group[];
   readonly landed: Promise<void>;
 }
 
@@ -85,29 +87,36 @@ export function createLane(place: string, identity: Identity, config: Config, po
 
   async function ask(waiting: Waiting): Promise<Verdict | null> {
     const arrivedMs = ports.nowMs();
-    if (queue.length >= QUEUE_MAX || arrivedMs < restUntilMs) return null;
+    if (queue.length >= QUEUE_MAX || isResting(arrivedMs)) return null;
     const passenger: Passenger = { ...waiting, arrivedMs, verdict: undefined };
     queue.push(passenger);
-    const deadlineMs = arrivedMs + config.counterTimeoutMs;
-    for (let nowMs = arrivedMs; passenger.verdict === undefined; nowMs = ports.nowMs()) {
+    let leftMs = config.counterTimeoutMs;
+    for (let nowMs = arrivedMs; passenger.verdict === undefined; ) {
       expire(nowMs);
-      if (nowMs >= deadlineMs || nowMs < restUntilMs) return leave(passenger);
+      if (isResting(nowMs)) return leave(passenger);
       if (flight === null) depart(passenger, nowMs);
-      if (passenger.verdict === undefined && flight !== null)
-        await within(flight.landed, Math.min(deadlineMs, expiryOf(flight)) - nowMs);
+      if (flight === null) continue;
+      // Timers, not the clock, say when to give up: a clock that steps back must not make anyone wait.
+      const hasLanded = await within(flight.landed, leftMs);
+      leftMs -= Math.max(0, ports.nowMs() - nowMs);
+      nowMs = ports.nowMs();
+      if (passenger.verdict === undefined && (!hasLanded || leftMs <= 0)) {
+        expire(nowMs);
+        return leave(passenger);
+      }
     }
     return passenger.verdict;
   }
 
-  function expiryOf({ sentMs }: Flight): number {
-    return sentMs + config.counterTimeoutMs;
-  }
-
   /** Gives up a call that has taken too long: its answer, should it still come, is dropped. */
   function expire(nowMs: number): void {
-    if (flight === null || nowMs < expiryOf(flight)) return;
-    flight = null;
-    failed(nowMs, `no answer within ${config.counterTimeoutMs} ms`);
+    if (flight === null) return;
+    if (Math.abs(nowMs - flight.sentMs) >= config.counterTimeoutMs)
+      strand(flight.groups, nowMs, `no answer within ${config.counterTimeoutMs} ms`);
+  }
+
+  function isResting(nowMs: number): boolean {
+    return nowMs < restUntilMs && nowMs >= restUntilMs - REST_MS;
   }
 
   function leave(passenger: Passenger): null {
@@ -142,10 +151,10 @@ export function createLane(place: string, identity: Identity, config: Config, po
         if (flight === sent) land(groups, answer, leader.waitUntil);
       },
       (error: unknown) => {
-        if (flight === sent) crash(groups, error);
+        if (flight === sent) strand(groups, ports.nowMs(), String(error));
       },
     );
-    const sent: Flight = { sentMs: nowMs, landed: answered };
+    const sent: Flight = { sentMs: nowMs, groups, landed: answered };
     flight = sent;
     leader.waitUntil(answered);
   }
@@ -197,16 +206,13 @@ export function createLane(place: string, identity: Identity, config: Config, po
     }
   }
 
-  function crash(groups: readonly Group[], error: unknown): void {
+  /** The call brought nothing: all that left with it are without a counter. */
+  function strand(groups: readonly Group[], nowMs: number, error: string): void {
     flight = null;
-    failed(ports.nowMs(), String(error));
-    for (const { passengers } of groups) for (const passenger of passengers) passenger.verdict = null;
-  }
-
-  function failed(nowMs: number, error: string): void {
     failures++;
     if (failures >= FAILURES_MAX) restUntilMs = nowMs + REST_MS;
     ports.log("warn", "counter-failed", { place, failures, error });
+    for (const { passengers } of groups) for (const passenger of passengers) passenger.verdict ??= null;
   }
 
   /** One timer for all leases of a call: what nobody spends goes back once they have run out. */
@@ -225,7 +231,7 @@ export function createLane(place: string, identity: Identity, config: Config, po
     }
     if (flight !== null) await within(flight.landed, config.counterTimeoutMs);
     const [first] = leftOvers;
-    if (first !== undefined && flight === null && ports.nowMs() >= restUntilMs)
+    if (first !== undefined && flight === null && !isResting(ports.nowMs()))
       depart({ ...first, waitUntil }, ports.nowMs());
   }
 

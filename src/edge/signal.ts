@@ -66,7 +66,7 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
   let stands: Standing | null = null;
   let reviewAtMs = 0;
   let lookedMs = 0;
-  let reading: { readonly startedMs: number; readonly done: Promise<void> } | null = null;
+  let reading: { readonly startedMs: number; readonly done: Promise<unknown> } | null = null;
   let triedAtMs = Number.NEGATIVE_INFINITY;
 
   /** KV shows a write everywhere within about two refreshes (60 s as configured by default). */
