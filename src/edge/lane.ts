@@ -69,6 +69,8 @@ const REST_MS = 2_000;
 /** Longest that a request stays alive to settle what it borrowed. */
 const SETTLE_WAIT_MAX_MS = 6_000;
 
+const LATE = "no answer in time";
+
 /** How counters tell isolates and their calls apart. */
 export interface Identity {
   /** Random: no two isolates share one. */
@@ -97,13 +99,14 @@ export function createLane(place: string, identity: Identity, config: Config, po
       if (flight === null) depart(passenger, nowMs);
       if (flight === null) continue;
       // Timers, not the clock, say when to give up: a clock that steps back must not make anyone wait.
-      const hasLanded = await within(flight.landed, leftMs);
+      const awaited = flight;
+      const hasLanded = await within(awaited.landed, leftMs);
+      const hadItsTime = !hasLanded && leftMs === config.counterTimeoutMs;
       leftMs -= Math.max(0, ports.nowMs() - nowMs);
       nowMs = ports.nowMs();
-      if (passenger.verdict === undefined && (!hasLanded || leftMs <= 0)) {
-        expire(nowMs);
-        return leave(passenger);
-      }
+      if (passenger.verdict !== undefined) break;
+      if (hadItsTime && flight === awaited) strand(awaited.groups, nowMs, LATE);
+      if (!hasLanded || leftMs <= 0) return leave(passenger);
     }
     return passenger.verdict;
   }
@@ -111,8 +114,7 @@ export function createLane(place: string, identity: Identity, config: Config, po
   /** Gives up a call that has taken too long: its answer, should it still come, is dropped. */
   function expire(nowMs: number): void {
     if (flight === null) return;
-    if (Math.abs(nowMs - flight.sentMs) >= config.counterTimeoutMs)
-      strand(flight.groups, nowMs, `no answer within ${config.counterTimeoutMs} ms`);
+    if (Math.abs(nowMs - flight.sentMs) >= config.counterTimeoutMs) strand(flight.groups, nowMs, LATE);
   }
 
   function isResting(nowMs: number): boolean {
