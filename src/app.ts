@@ -6,14 +6,14 @@
  */
 import { Hono } from "hono";
 import type { Config } from "./config/vars.ts";
-import { admit } from "./edge/admit.ts";
+import { type Admission, admit } from "./edge/admit.ts";
 import { refuse, relay } from "./edge/answer.ts";
 import { forward } from "./edge/forward.ts";
-import { identify } from "./edge/identify.ts";
+import { type Call, identify } from "./edge/identify.ts";
 import { requestIdOf } from "./edge/observe.ts";
 import { createQuotas } from "./edge/quota.ts";
 import { createSigner } from "./edge/sign.ts";
-import { createSignalKeeper } from "./edge/signal.ts";
+import { createSignalKeeper, type Rules } from "./edge/signal.ts";
 import { operate } from "./operate/routes.ts";
 import type { Ports, WaitUntil } from "./ports.ts";
 
@@ -24,17 +24,31 @@ export function createApp(config: Config, ports: Ports): Hono {
   const sign = createSigner(config.originSecrets);
   const allowed = config.corsAllowOrigins;
 
-  async function pass(request: Request, waitUntil: WaitUntil): Promise<Response> {
+  /** Observes and identifies. What need not wait answers at once: for a refusal, a promise more is a cost. */
+  function pass(request: Request, waitUntil: WaitUntil): Response | Promise<Response> {
     const arrivedMs = ports.nowMs();
     const requestId = requestIdOf(request.headers, ports.newId);
-    const rules = await signal.rulesAt(arrivedMs, waitUntil);
-    const call = identify(request, requestId, rules, arrivedMs);
-    const admission = await admit(call, rules, quotas, waitUntil);
-    if (!admission.admitted) return refuse(admission.denial, call, admission.quota, allowed, ports.nowMs());
-    const tier = admission.quota?.tier ?? rules.tier;
-    const forwarded = await forward(call, tier, sign, config, ports);
-    if ("denial" in forwarded) return refuse(forwarded.denial, call, admission.quota, allowed, ports.nowMs());
-    return relay(forwarded.response, call, admission.quota, ports.nowMs());
+    const admitUnder = (rules: Rules) => enter(identify(request, requestId, rules, arrivedMs), rules, waitUntil);
+    const rules = signal.rulesAt(arrivedMs, waitUntil);
+    return rules instanceof Promise ? rules.then(admitUnder) : admitUnder(rules);
+  }
+
+  /** Admits. */
+  function enter(call: Call, rules: Rules, waitUntil: WaitUntil): Response | Promise<Response> {
+    const goOn = (admission: Admission) => leave(call, admission, rules);
+    const admission = admit(call, rules, quotas, waitUntil);
+    return admission instanceof Promise ? admission.then(goOn) : goOn(admission);
+  }
+
+  /** Refuses or forwards. */
+  function leave(call: Call, admission: Admission, rules: Rules): Response | Promise<Response> {
+    const { quota } = admission;
+    if (!admission.admitted) return refuse(admission.denial, call, quota, allowed, ports.nowMs());
+    return forward(call, quota?.tier ?? rules.tier, sign, config, ports).then((forwarded) =>
+      "denial" in forwarded
+        ? refuse(forwarded.denial, call, quota, allowed, ports.nowMs())
+        : relay(forwarded.response, call, quota, ports.nowMs()),
+    );
   }
 
   const app = new Hono();

@@ -1,7 +1,7 @@
 /**
  * Writes what the gateway says onto a response: the fields of the limit, the request's identifier, and problems.
  */
-import { type Denial, problemFor } from "../policy/denial.ts";
+import { type Denial, problemBody, problemFor } from "../policy/denial.ts";
 import { type Quota, rateLimit, rateLimitPolicy, rateLimitReset } from "../policy/fields.ts";
 import type { Call } from "./identify.ts";
 
@@ -39,19 +39,9 @@ export function refuse(
   corsAllowOrigins: ReadonlySet<string>,
   nowMs: number,
 ): Response {
-  const { status, type, title, detail, members, retryAfterSeconds } = problemFor(denial);
-  const { "violated-policies": violated, ...rest } = members;
-  const body = {
-    type,
-    title,
-    status,
-    detail,
-    instance: call.path,
-    ...(violated === undefined ? {} : { "violated-policies": violated }),
-    request_id: call.requestId,
-    ...rest,
-  };
-  const response = new Response(`${JSON.stringify(body)}\n`, { status });
+  const problem = problemFor(denial);
+  const { status, retryAfterSeconds } = problem;
+  const response = new Response(problemBody(problem, call.path, call.requestId), { status });
   const { headers } = response;
   headers.set("Content-Type", "application/problem+json");
   headers.set("Cache-Control", "no-store");

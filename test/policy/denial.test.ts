@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Denial, type Problem, problemFor } from "../../src/policy/denial.ts";
+import { type Denial, type Problem, problemBody, problemFor } from "../../src/policy/denial.ts";
 
 const LIMITED = {
   reason: "limit-exceeded",
@@ -111,4 +111,27 @@ describe("problemFor", () => {
       "retry_after",
     ]);
   });
+});
+
+describe("problemBody", () => {
+  it.each(["/api/ai/chat", '/"quoted"\\', "/\u0000\u2028\ud800", "/%22,%22status%22:200"])(
+    "is JSON that names %j as it is, with every member in the agreed order",
+    (path) => {
+      const text = problemBody(problemFor(LIMITED), path, "7b0c");
+      expect(text.endsWith("}\n")).toBe(true);
+      expect(Object.entries(JSON.parse(text))).toEqual([
+        ["type", "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity"],
+        ["title", "Temporarily reduced capacity"],
+        ["status", 429],
+        ["detail", "ai-chat allows 20 requests per minute while load is high. Retry in 42 s."],
+        ["instance", path],
+        ["violated-policies", ["ai-chat"]],
+        ["request_id", "7b0c"],
+        ["profile", "ai-chat"],
+        ["tier", "high"],
+        ["limit", 20],
+        ["retry_after", 42],
+      ]);
+    },
+  );
 });
