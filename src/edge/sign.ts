@@ -30,8 +30,8 @@ function importKey(secret: string): Promise<CryptoKey> {
 
 /** Path and query as `fetch` puts them on the wire: the platform resolves dot segments and backslashes. */
 function targetAsSent(url: string): string {
-  const { pathname, search } = new URL(url);
-  return pathname + search;
+  const { href, origin } = new URL(url);
+  return href.slice(origin.length);
 }
 
 function hex(bytes: ArrayBuffer): string {

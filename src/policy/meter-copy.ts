@@ -8,7 +8,7 @@
  *
  * Bounds: `ROWS_MAX` profiles, `ISOLATES_COPIED` isolates; some 25 KB for the built-in profiles and 100 isolates.
  */
-import { lastReports, MINUTE_MS, type Meter, newMeter, type Reported, remember, ringOf, SECOND_MS } from "./meter.ts";
+import { lastReports, type Meter, MINUTE_MS, newMeter, type Reported, remember, ringOf, SECOND_MS } from "./meter.ts";
 import { copyOf, fillFrom, type RingCopy } from "./ring.ts";
 import { EVENTS, ROW_LENGTH } from "./tally.ts";
 

@@ -9,7 +9,7 @@
  * Pure: reads the meter and changes nothing.
  */
 import { FLUSH_EVERY_MS } from "./flush.ts";
-import { FLEET, MINUTE_MS, type Meter, PROFILE, SECOND_MS } from "./meter.ts";
+import { FLEET, type Meter, MINUTE_MS, PROFILE, SECOND_MS } from "./meter.ts";
 import { type Ring, sumOf, valueAt } from "./ring.ts";
 import { BUCKET_COUNT, BUCKETS_MS } from "./tally.ts";
 

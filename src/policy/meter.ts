@@ -235,8 +235,7 @@ function spread(units: number, { startMs, endMs }: When, put: (second: number, u
 function sumsOf(row: readonly number[]): { readonly byColumn: readonly number[]; readonly failed: number } {
   const byOutcome: Record<Outcome, number> = { ...NO_OUTCOMES };
   for (let tier = 0; tier < TIERS.length; tier++)
-    for (let i = 0; i < OUTCOMES.length; i++)
-      byOutcome[OUTCOMES[i] as Outcome] += row[tier * OUTCOMES.length + i] ?? 0;
+    for (let i = 0; i < OUTCOMES.length; i++) byOutcome[OUTCOMES[i] as Outcome] += row[tier * OUTCOMES.length + i] ?? 0;
   let offered = 0;
   let load = 0;
   for (const outcome of OUTCOMES) {

@@ -10,7 +10,7 @@
  * Pure.
  */
 import { SURGE_SECONDS, type Surge } from "./meter-rates.ts";
-import { TIERS, type Thresholds, type Tier } from "./tier.ts";
+import { type Thresholds, TIERS, type Tier } from "./tier.ts";
 
 const PER_MINUTE = 60 / SURGE_SECONDS;
 /** By how much a threshold must be passed. */

@@ -1,0 +1,7 @@
+/** The bindings of `wrangler.toml`, as the tests in the runtime see them. */
+declare namespace Cloudflare {
+  interface Env {
+    readonly EDGE_KV: KVNamespace;
+    readonly COUNTERS: DurableObjectNamespace<import("../../src/objects/counter.ts").CounterShard>;
+  }
+}
