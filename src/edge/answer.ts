@@ -20,15 +20,16 @@ const EXPOSED = [...LIMIT_FIELDS, "Retry-After", "X-Request-Id"].join(", ");
 /** The origin's answer as the client gets it. */
 export function relay(response: Response, call: Named, quota: Quota | null, nowMs: number): Response {
   const relayed = copyOf(response);
-  setFields(relayed.headers, call, quota, nowMs);
+  const { headers } = relayed;
+  setFields(headers, call, quota, nowMs);
+  if (headers.has("access-control-allow-origin")) headers.append("Access-Control-Expose-Headers", EXPOSED);
   return relayed;
 }
 
 /** A copy with headers of its own; a WebSocket goes along only if it is handed over by name. */
 function copyOf(response: Response): Response {
-  const { webSocket } = response;
-  if (webSocket === null || webSocket === undefined) return new Response(response.body, response);
-  return new Response(null, { status: response.status, headers: response.headers, webSocket });
+  if (response.status !== 101) return new Response(response.body, response);
+  return new Response(null, { status: 101, headers: response.headers, webSocket: response.webSocket });
 }
 
 /** The problem a client sees for a denial. */
@@ -46,17 +47,18 @@ export function refuse(
   headers.set("Content-Type", "application/problem+json");
   headers.set("Cache-Control", "no-store");
   if (retryAfterSeconds !== null) headers.set("Retry-After", String(retryAfterSeconds));
-  allowOrigin(headers, call, corsAllowOrigins);
   setFields(headers, call, quota, nowMs);
+  if (corsAllowOrigins.size > 0) allowOrigin(headers, call, corsAllowOrigins);
   return response;
 }
 
 /** Lets a browser of a listed origin read the gateway's own answer; other origins get no word of it. */
 function allowOrigin(headers: Headers, call: Named, allowed: ReadonlySet<string>): void {
-  if (allowed.size === 0) return;
   headers.append("Vary", "Origin");
   const origin = call.request.headers.get("origin");
-  if (origin !== null && allowed.has(origin)) headers.set("Access-Control-Allow-Origin", origin);
+  if (origin === null || !allowed.has(origin)) return;
+  headers.set("Access-Control-Allow-Origin", origin);
+  headers.append("Access-Control-Expose-Headers", EXPOSED);
 }
 
 function setFields(headers: Headers, call: Named, quota: Quota | null, nowMs: number): void {
@@ -70,5 +72,4 @@ function setFields(headers: Headers, call: Named, quota: Quota | null, nowMs: nu
     headers.set("X-RateLimit-Remaining", String(quota.remaining));
     headers.set("X-RateLimit-Reset", rateLimitReset(quota, nowMs));
   }
-  if (headers.has("access-control-allow-origin")) headers.append("Access-Control-Expose-Headers", EXPOSED);
 }

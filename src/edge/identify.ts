@@ -43,9 +43,15 @@ export function identify(request: Request, requestId: string, rules: Rules, arri
     target,
     path,
     continent: () => continentOf(request),
-    client: clientOf(headers.get("cf-connecting-ip"), headers.get("cf-worker")),
+    client: callerOf(headers),
     profile: exempt ? null : profileFor(rules.endpoints, method, path),
   };
+}
+
+/** Workers call from an IPv6 address; for any other the zone need not be looked up. */
+function callerOf(headers: Headers): Client {
+  const connectingIp = headers.get("cf-connecting-ip");
+  return clientOf(connectingIp, connectingIp?.includes(":") ? headers.get("cf-worker") : null);
 }
 
 function firstOf(text: string, character: string, from: number): number {

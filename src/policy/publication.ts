@@ -129,3 +129,18 @@ function pauseAfter(failures: number, publishMs: number): number {
   if (failures === 0) return publishMs;
   return Math.min(publishMs, RETRY_FIRST_MS * 2 ** Math.min(DOUBLINGS_MAX, failures - 1));
 }
+
+/** How long after a signal a closing document, which has no time, can be no later than it: a minute without a request. */
+const CLOSES_AFTER_MS = 60_000;
+
+/**
+ * The later of two signals; of the meter's own word and a document that KV shows late, for instance. A closing document
+ * ends what is older than a minute, and nothing younger.
+ */
+export function laterOf(a: EdgeSignal | null, b: EdgeSignal | null, nowMs: number): EdgeSignal | null {
+  if (a === null || b === null) return a ?? b;
+  if (a.publishedAtMs === null && b.publishedAtMs === null) return a;
+  if (a.publishedAtMs === null) return nowMs - (b.publishedAtMs ?? 0) > CLOSES_AFTER_MS ? a : b;
+  if (b.publishedAtMs === null) return nowMs - a.publishedAtMs > CLOSES_AFTER_MS ? b : a;
+  return b.publishedAtMs > a.publishedAtMs ? b : a;
+}
