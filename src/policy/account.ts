@@ -111,13 +111,14 @@ export function at(account: Account, windowMs: number, clockMs: number): Account
           grantedMs: holder.grantedMs - backMs,
           endMs: holder.endMs - backMs,
         }));
-  if (windowMs === window.windowMs) return { window, holders: remembered(moved, window) };
+  const holders = remembered(moved, window);
+  if (windowMs === window.windowMs) return { window, holders };
   const toLastMs = (holder: Holder): Holder => ({
     ...holder,
     endMs: lastMsOf(sliceAt(holder.endMs, window.windowMs), window.windowMs),
   });
   const resized = advance(resize(window, windowMs), window.newestMs);
-  return { window: resized, holders: remembered(moved.map(toLastMs), resized) };
+  return { window: resized, holders: remembered(holders.map(toLastMs), resized) };
 }
 
 /** Unix ms after which an account is as good as one never opened. */
@@ -149,7 +150,9 @@ function settle(window: Window, holder: Holder | undefined, settlement: Settleme
     const offsetMs = Math.max(0, settlement.uses[i] ?? 0);
     const units = Math.min(left, Math.max(0, settlement.uses[i + 1] ?? 0));
     left -= units;
-    const usedMs = Math.min(holder.endMs, holder.grantedMs + offsetMs + marginMsOf(window.windowMs));
+    // The margin it was granted with: a window that has since become shorter does not make an isolate's clock better.
+    const marginMs = marginMsOf(holder.answer.windowMs);
+    const usedMs = Math.min(holder.endMs, holder.grantedMs + offsetMs + marginMs);
     settled = charge(settled, usedMs, units);
   }
   return advance(settled, settled.newestMs);

@@ -7,7 +7,10 @@
  * are not shed, those above are brought down to it. The fair count is the one at which the share comes out right, found
  * from a histogram of what was seen (max-min fairness, water filled up to the share).
  *
- * Bounds: one sketch for all profiles, 2 rows of 8,192 counts (32 KB), never more, whoever calls; one histogram of 32
+ * What was seen fades with time: a request counts `2 ** (age / HALF_LIFE_MS)` times less. Instead of making all counts
+ * smaller each moment, each new one is made larger, and all are cut once in ten half-lives.
+ *
+ * Bounds: one sketch for all profiles, 2 rows of 8,192 counts (64 KB), never more, whoever calls; one histogram of 32
  * bins for each profile that is shed. Hashed with a salt of the isolate, so that nobody can aim at another's count.
  * Price: clients that share both their counts are taken for one; a client that comes through many isolates is judged by
  * what each has seen of it.
@@ -18,10 +21,11 @@
 /** What an isolate has seen of clients while it sheds. */
 export interface FairShed {
   readonly salt: number;
-  /** `ROWS` rows of `WIDTH` counts. */
-  readonly counts: Uint16Array;
+  /** `ROWS` rows of `WIDTH` counts, in weights of `weightedMs`. */
+  readonly counts: Float32Array;
   readonly profiles: Map<string, Seen>;
-  halvedMs: number;
+  /** Unix ms of a request that counts 1; later ones count more. */
+  weightedMs: number;
 }
 
 /** Requests of one profile by how often their client was seen. */
@@ -39,17 +43,18 @@ interface Seen {
 const ROWS = 2;
 const WIDTH = 8_192;
 const BINS = 32;
-const COUNT_MAX = 65_535;
 /** What was seen counts half after so long: long enough to tell clients apart, short enough to forgive one. */
 const HALF_LIFE_MS = 10_000;
+/** Weights stay below 2^10, so that a count of thousands is still exact to a thousandth. */
+const HALF_LIVES_MAX = 10;
 const RECKON_EVERY = 32;
 /** More than tables may have; beyond, histograms start anew. */
 const PROFILES_MAX = 128;
 
 /** An isolate that has seen nobody. @param salt a whole number, different in each isolate. */
 export function newFairShed(salt: number): FairShed {
-  const counts = new Uint16Array(ROWS * WIDTH);
-  return { salt, counts, profiles: new Map(), halvedMs: Number.NEGATIVE_INFINITY };
+  const counts = new Float32Array(ROWS * WIDTH);
+  return { salt, counts, profiles: new Map(), weightedMs: Number.NEGATIVE_INFINITY };
 }
 
 /**
@@ -69,12 +74,12 @@ export function sheds(
 ): boolean {
   if (share <= 0) return false;
   if (share >= 1) return true;
-  forget(state, nowMs);
+  const weight = weightAt(state, nowMs);
   const seen = seenOf(state, profile);
-  const count = bump(state, profile, client);
+  const count = bump(state, profile, client, weight);
   const bin = Math.min(BINS - 1, Math.floor(2 * Math.log2(count)));
-  seen.requests[bin] = (seen.requests[bin] ?? 0) + 1;
-  seen.inverse[bin] = (seen.inverse[bin] ?? 0) + 1 / count;
+  seen.requests[bin] = (seen.requests[bin] ?? 0) + weight;
+  seen.inverse[bin] = (seen.inverse[bin] ?? 0) + weight / count;
   if (--seen.untilReckoned <= 0 || seen.share !== share) {
     seen.fair = fairCount(seen, 1 - share);
     seen.share = share;
@@ -83,23 +88,19 @@ export function sheds(
   return random >= seen.fair / count;
 }
 
-/** Halves what was seen, once for each half-life that has passed. */
-function forget(state: FairShed, nowMs: number): void {
-  const sinceMs = nowMs - state.halvedMs;
-  if (sinceMs >= 0 && sinceMs < HALF_LIFE_MS) return;
-  state.halvedMs = nowMs;
-  const halvings = sinceMs < 0 ? 1 : Math.floor(sinceMs / HALF_LIFE_MS);
-  if (halvings >= 16) {
-    state.counts.fill(0);
-    state.profiles.clear();
-    return;
-  }
-  for (let i = 0; i < state.counts.length; i++) state.counts[i] = (state.counts[i] ?? 0) >> halvings;
+/** What a request counts now; cuts all counts where that has grown too large, and drops them after a long pause. */
+function weightAt(state: FairShed, nowMs: number): number {
+  const halfLives = (nowMs - state.weightedMs) / HALF_LIFE_MS;
+  if (halfLives >= 0 && halfLives < HALF_LIVES_MAX) return 2 ** halfLives;
+  state.weightedMs = nowMs;
+  const kept = halfLives < 0 ? 1 : 2 ** -halfLives;
+  for (let i = 0; i < state.counts.length; i++) state.counts[i] = (state.counts[i] ?? 0) * kept;
   for (const { requests, inverse } of state.profiles.values())
     for (let bin = 0; bin < BINS; bin++) {
-      requests[bin] = (requests[bin] ?? 0) / 2 ** halvings;
-      inverse[bin] = (inverse[bin] ?? 0) / 2 ** halvings;
+      requests[bin] = (requests[bin] ?? 0) * kept;
+      inverse[bin] = (inverse[bin] ?? 0) * kept;
     }
+  return 1;
 }
 
 function seenOf({ profiles }: FairShed, profile: string): Seen {
@@ -133,11 +134,11 @@ function fairCount({ requests, inverse }: Seen, pass: number): number {
     whole += requests[bin] ?? 0;
     inverseAbove -= inverse[bin] ?? 0;
   }
-  return COUNT_MAX;
+  return Number.POSITIVE_INFINITY;
 }
 
-/** Counts the client and tells how often it was seen, this time included; conservative: only the lower row grows. */
-function bump({ counts, salt }: FairShed, profile: string, client: string): number {
+/** How often a client was seen, this time included, >= 1. Conservative: a count grows no further than it has to. */
+function bump({ counts, salt }: FairShed, profile: string, client: string, weight: number): number {
   let hash = 0x811c9dc5 ^ salt;
   for (let i = 0; i < profile.length; i++) hash = Math.imul(hash ^ profile.charCodeAt(i), 0x01000193);
   for (let i = 0; i < client.length; i++) hash = Math.imul(hash ^ client.charCodeAt(i), 0x01000193);
@@ -148,8 +149,8 @@ function bump({ counts, salt }: FairShed, profile: string, client: string): numb
   const b = WIDTH + ((hash >>> 16) & (WIDTH - 1));
   const inA = counts[a] ?? 0;
   const inB = counts[b] ?? 0;
-  const count = Math.min(COUNT_MAX, Math.min(inA, inB) + 1);
-  if (inA < count) counts[a] = count;
-  if (inB < count) counts[b] = count;
-  return count;
+  const weighted = Math.min(inA, inB) + weight;
+  if (inA < weighted) counts[a] = weighted;
+  if (inB < weighted) counts[b] = weighted;
+  return weighted / weight;
 }
