@@ -19,17 +19,12 @@ const EXPOSED = [...LIMIT_FIELDS, "Retry-After", "X-Request-Id"].join(", ");
 
 /** The origin's answer as the client gets it. */
 export function relay(response: Response, call: Named, quota: Quota | null, nowMs: number): Response {
-  const relayed = copyOf(response);
+  // A copy, because headers that came over the network cannot be changed; a WebSocket goes along with it.
+  const relayed = new Response(response.body, response);
   const { headers } = relayed;
   setFields(headers, call, quota, nowMs);
   if (headers.has("access-control-allow-origin")) headers.append("Access-Control-Expose-Headers", EXPOSED);
   return relayed;
-}
-
-/** A copy with headers of its own; a WebSocket goes along only if it is handed over by name. */
-function copyOf(response: Response): Response {
-  if (response.status !== 101) return new Response(response.body, response);
-  return new Response(null, { status: 101, headers: response.headers, webSocket: response.webSocket });
 }
 
 /** The problem a client sees for a denial. */

@@ -117,13 +117,25 @@ export function startIsolate(options: Options = {}): Isolate {
   };
 }
 
+/** Names of the objects that each fleet has called. */
+const called = new Map<string, Set<string>>();
+
+/** The counters that a fleet has called. */
+export function objectsOf(fleet: string) {
+  return [...(called.get(fleet) ?? [])].map((name) => env.COUNTERS.getByName(name));
+}
+
 /** The real namespace, with objects that only this fleet has. */
 export function countersOf(fleet: string): typeof env.COUNTERS {
+  const names = called.get(fleet) ?? new Set();
+  called.set(fleet, names);
   return new Proxy(env.COUNTERS, {
     get(namespace, member) {
       if (member === "getByName")
-        return (name: string, options?: DurableObjectNamespaceGetDurableObjectOptions) =>
-          namespace.getByName(`${fleet} ${name}`, options);
+        return (name: string, options?: DurableObjectNamespaceGetDurableObjectOptions) => {
+          names.add(`${fleet} ${name}`);
+          return namespace.getByName(`${fleet} ${name}`, options);
+        };
       const value: unknown = Reflect.get(namespace, member);
       return typeof value === "function" ? value.bind(namespace) : value;
     },

@@ -250,6 +250,21 @@ describe("clients that go away in the middle of being counted", () => {
   });
 });
 
+describe("an origin that does not answer", () => {
+  it("is answered for with 504, and is rid of the request by then", async () => {
+    let ended = false;
+    handlers.set("/silent", (_, outgoing) => {
+      outgoing.once("close", () => {
+        ended = true;
+      });
+    });
+    const { status, json } = await gateway.request("/silent");
+    expect(status).toBe(504);
+    expect(json()).toMatchObject({ type: "https://api.levqor.ai/problems/origin-timeout", status: 504 });
+    await until(() => ended);
+  });
+});
+
 describe("an origin that goes away", () => {
   it("is answered for with 502, and used again when it is back", async () => {
     await origin.close();

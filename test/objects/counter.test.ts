@@ -1,13 +1,7 @@
 /** What a counter promises, seen from outside: through isolates of the gateway, with the real object in the real runtime. */
-import {
-  evictAllDurableObjects,
-  listDurableObjectIds,
-  runDurableObjectAlarm,
-  runInDurableObject,
-} from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import { evictAllDurableObjects, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { freshClient, freshFleet, type Isolate, limitOf, startIsolate } from "../edge/gateway.ts";
+import { freshClient, freshFleet, type Isolate, limitOf, objectsOf, startIsolate } from "../edge/gateway.ts";
 
 const CHAT = "/api/ai/chat";
 const LIMIT = 50;
@@ -22,13 +16,6 @@ async function burst(isolate: Isolate, client: string, count: number): Promise<n
   const responses = await Promise.all(Array.from({ length: count }, () => isolate.send(CHAT, { client })));
   expect(responses.filter(({ status }) => status !== 200 && status !== 429)).toEqual([]);
   return responses.filter(({ status }) => status === 200).length;
-}
-
-/** The objects that have come to be since `before`. */
-async function objectsSince(before: readonly DurableObjectId[]) {
-  const known = new Set(before.map(String));
-  const ids = await listDurableObjectIds(env.COUNTERS);
-  return ids.filter((id) => !known.has(String(id))).map((id) => env.COUNTERS.get(id));
 }
 
 describe("a counter", () => {
@@ -137,11 +124,11 @@ describe("a counter", () => {
 
   it("sweeps what has expired until its storage is empty, and nothing before", async () => {
     vi.useFakeTimers({ toFake: ["Date"] });
-    const before = await listDurableObjectIds(env.COUNTERS);
-    const isolate = startIsolate();
+    const fleet = freshFleet();
+    const isolate = startIsolate({ fleet });
     const clients = Array.from({ length: 30 }, freshClient);
     for (const client of clients) await burst(isolate, client, 20);
-    const objects = await objectsSince(before);
+    const objects = objectsOf(fleet);
     expect(objects.length).toBeGreaterThan(1);
     for (const object of objects) expect(await runDurableObjectAlarm(object)).toBe(true);
     expect(await burst(isolate, clients[0] ?? "", 60)).toBe(LIMIT - 20);
