@@ -6,16 +6,10 @@ import { describe, expect, it } from "vitest";
 import { runAdversary } from "../simulation/adversary.ts";
 import {
   AHEAD,
-  BUDGET_TOLERANCE,
-  BUDGETS,
   brokenRun,
-  CELLS,
   LEAST,
   LOSSY,
-  leastOf,
   MOVING,
-  measureBudget,
-  measureCell,
   mostOver,
   NEEDLESS_MOST,
   needlessPer1000,
@@ -24,9 +18,10 @@ import {
   SMALL,
 } from "../simulation/proofs.ts";
 import { tellOfOneAlone, tellOfOneThatLeaves } from "../simulation/stories.ts";
+import { BUDGET_TOLERANCE, BUDGETS, CELLS, leastOf, measureBudget, measureCell } from "../simulation/tables.ts";
 
 const { process } = globalThis as { readonly process?: { readonly env: Readonly<Record<string, string | undefined>> } };
-const RUNS = Number(process?.env["RUNS"] ?? 12_000);
+const RUNS = Number(process?.env["RUNS"] ?? 10_000);
 const RUNS_AT_A_TIME = 1_000;
 const PATIENT = { timeout: Math.max(120_000, 20 * RUNS) };
 

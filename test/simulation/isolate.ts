@@ -7,9 +7,10 @@ import { compose, decide, type Holding, leftOverDueMs, newHolding, receive } fro
 import type { Answer, Ask } from "../../src/policy/lease.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Clock } from "./clock.ts";
+import type { Loan } from "./loan.ts";
 import { marginMsOf } from "./scene.ts";
 import type { Message, Version } from "./shard.ts";
-import type { Loan, Truth } from "./truth.ts";
+import type { Truth } from "./truth.ts";
 
 /** What comes of a take; null: no counter answered, the failure policy decides. */
 export type Told = (granted: boolean | null) => void;

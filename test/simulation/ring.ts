@@ -2,9 +2,10 @@
  * I1 to I3, held against a ring at any moment: it charges all that was used and may be, not later than it was used, so
  * that nothing leaves the window before its time; and nothing for longer than the protocol says it must.
  */
+
+import type { Loan } from "./loan.ts";
 import { lifeMsOf, marginMsOf } from "./scene.ts";
 import type { Use } from "./stretches.ts";
-import type { Loan } from "./truth.ts";
 
 /** What a counter must know. */
 export interface Log {

@@ -2,7 +2,7 @@
  * I1, read off a log: in any stretch of a window's length, the units used are at most the limit of the latest grant
  * that has a unit in the stretch. A grant that follows a change of the window knows the shorter history.
  */
-import type { Loan } from "./truth.ts";
+import type { Loan } from "./loan.ts";
 
 /** How far back a counter knows: to here, not including it. */
 export interface History {

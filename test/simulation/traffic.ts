@@ -8,9 +8,10 @@ import { createAgenda } from "./agenda.ts";
 import { type Chance, createChance } from "./chance.ts";
 import { createClock } from "./clock.ts";
 import type { Isolate, Told } from "./isolate.ts";
+import { newLoan } from "./loan.ts";
 import { createNetwork } from "./network.ts";
 import type { Version } from "./shard.ts";
-import type { Loan, Truth } from "./truth.ts";
+import type { Truth } from "./truth.ts";
 
 /** What comes in. */
 export interface Traffic {
@@ -41,7 +42,7 @@ export interface Measured {
   readonly rows: number;
   /** Refused, though the counter would have granted at that moment. */
   readonly needless: number;
-  /** Most units over the limit in any window, by the counter's clock. */
+  /** Most units over the limit in any window, by the counter's clock; of no meaning where that is set. */
   readonly over: number;
 }
 
@@ -163,18 +164,7 @@ export function createLog(limit: number, windowMs: number): SlidingLog {
 
 /** Notes what is used, and no more. */
 function createWitness(use: (atMs: number, units: number) => void): Truth {
-  const loan: Loan = {
-    isolate: "",
-    call: 0,
-    sentMs: 0,
-    lent: 0,
-    used: 0,
-    isClosed: false,
-    isReturned: false,
-    grant: null,
-    endMs: 0,
-    lateMs: 0,
-  };
+  const loan = newLoan("", 0, 0);
   const unitsOf = (costs: readonly number[], { answer }: Served) =>
     costs.reduce((sum, cost, index) => (answer?.granted[index] === true ? sum + cost : sum), 0);
   return {

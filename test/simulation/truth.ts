@@ -8,30 +8,12 @@
 import type { Account, InForce, Served } from "../../src/policy/account.ts";
 import type { Answer, Ask } from "../../src/policy/lease.ts";
 import type { Clock } from "./clock.ts";
+import { type Loan, newLoan, reachMsOf } from "./loan.ts";
 import { brokenRing } from "./ring.ts";
 import { lifeMsOf, marginMsOf } from "./scene.ts";
 import type { Version } from "./shard.ts";
 import { excessOf, type Grant, type History, type Use } from "./stretches.ts";
 import { brokenWord } from "./word.ts";
-
-/** A call as its sender sees it, and what it brings. */
-export interface Loan {
-  readonly isolate: string;
-  readonly call: number;
-  /** True time of the first sending. */
-  readonly sentMs: number;
-  lent: number;
-  used: number;
-  /** Settled, given up or lost with its isolate: not a unit of it may be used any more. */
-  isClosed: boolean;
-  /** The counter has taken the settlement. */
-  isReturned: boolean;
-  grant: Grant | null;
-  /** Counter's clock: what is used is charged there at the latest. */
-  endMs: number;
-  /** ms by which the counter may date a use too late. */
-  lateMs: number;
-}
 
 /** One answer of the counter, from outside. */
 export interface Event {
@@ -275,14 +257,4 @@ export function createTruth({ shardClock, isSteady }: TruthSettings): Truth {
     },
     admitted: () => admitted,
   };
-}
-
-/** True ms after its sending for which a lease may be used, by a clock that loses all the margin. */
-function reachMsOf(windowMs: number): number {
-  return lifeMsOf(windowMs) + marginMsOf(windowMs);
-}
-
-function newLoan(isolate: string, call: number, sentMs: number): Loan {
-  const nothing = { lent: 0, used: 0, isClosed: false, isReturned: false, grant: null, endMs: 0, lateMs: 0 };
-  return { isolate, call, sentMs, ...nothing };
 }
