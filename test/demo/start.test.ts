@@ -10,7 +10,7 @@ import { expectFreePort } from "../../demo/ports.ts";
 import { type Environment, readSettings } from "../../demo/settings.ts";
 import { welcome } from "../../demo/welcome.ts";
 
-const read = (env: Environment) => readSettings(env, { root: "/repo", workingDirectory: "/work" });
+const read = (env: Environment) => readSettings(env, { root: "/repo", workingDirectory: "/srv/here" });
 
 describe("readSettings", () => {
   const DEFAULTS = {
@@ -61,7 +61,7 @@ describe("readSettings", () => {
   });
 
   it.each([
-    { given: "state", becomes: "/work/state" },
+    { given: "state", becomes: "/srv/here/state" },
     { given: "/var/state", becomes: "/var/state" },
   ])("reads STATE_DIR=$given from where it was typed", ({ given, becomes }) => {
     expect(read({ STATE_DIR: given }).stateDir).toBe(becomes);
