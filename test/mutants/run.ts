@@ -18,7 +18,7 @@ import { MUTANTS, type Mutant } from "./mutants.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const UNIT_TESTS = ["account", "holding", "local"].map((name) => `test/policy/${name}.test.ts`);
 /** A mutant that never ends is red, too. */
-const PATIENCE_MS = 300_000;
+const PATIENCE_MS = 600_000;
 
 const { values, positionals } = parseArgs({
   options: { first: { type: "boolean", default: false }, runs: { type: "string", default: "10000" } },

@@ -15,6 +15,8 @@ export interface Loan {
   /** The counter has taken the settlement. */
   isReturned: boolean;
   grant: Grant | null;
+  /** Counter's clock; of use while that is not moved back. */
+  grantedMs: number;
   /** Counter's clock: what is used is charged there at the latest. */
   endMs: number;
   /** ms by which the counter may date a use too late. */
@@ -28,6 +30,15 @@ export function reachMsOf(windowMs: number): number {
 
 /** A call that has just been sent. */
 export function newLoan(isolate: string, call: number, sentMs: number): Loan {
-  const nothing = { lent: 0, used: 0, isClosed: false, isReturned: false, grant: null, endMs: 0, lateMs: 0 };
+  const nothing = {
+    lent: 0,
+    used: 0,
+    isClosed: false,
+    isReturned: false,
+    grant: null,
+    grantedMs: 0,
+    endMs: 0,
+    lateMs: 0,
+  };
   return { isolate, call, sentMs, ...nothing };
 }

@@ -62,7 +62,8 @@ export interface Truth {
 }
 
 /** A log in which nothing has happened. */
-export function createTruth({ shardClock, isSteady }: TruthSettings): Truth {
+export function createTruth({ shardClock, ...settings }: TruthSettings): Truth {
+  let { isSteady } = settings;
   const uses: Use[] = [];
   /** By isolate and call: the newest of that name. A repeat that comes after its answer was forgotten is a new one. */
   const loans = new Map<string, Loan>();
@@ -202,6 +203,12 @@ export function createTruth({ shardClock, isSteady }: TruthSettings): Truth {
   function lend(isolate: string, call: number, lent: number, grant: Grant, trueMs: number): void {
     let loan = loans.get(`${isolate} ${call}`);
     if (loan === undefined) return;
+    if (isSteady && loan.grant !== null) {
+      const sinceMs = clock.newestMs - loan.grantedMs;
+      hold(sinceMs >= clock.windowMs, "4.4 a repeat is told what it was told", () => `call ${call}, ${sinceMs} ms ago`);
+      // One that comes later than that is a new call, which nobody waits for; what that costs has no bound here.
+      isSteady = false;
+    }
     if (loan.isClosed || loan.isReturned) {
       loan = { ...newLoan(isolate, call, loan.sentMs), isClosed: true };
       loans.set(`${isolate} ${call}`, loan);
@@ -211,6 +218,7 @@ export function createTruth({ shardClock, isSteady }: TruthSettings): Truth {
     const bucketMs = Math.ceil(Math.ceil(grant.windowMs / 60) / 2);
     loan.lent = Math.max(loan.lent, lent);
     loan.grant = grant;
+    loan.grantedMs = clock.newestMs;
     loan.endMs = clock.newestMs + lifeMs + marginMs;
     loan.lateMs = bucketMs + marginMs + 0.06 * lifeMs + 2 + (trueMs - loan.sentMs);
     if (lent > 0) lentLoans.push(loan);
