@@ -1,61 +1,121 @@
 /**
  * The floor plan: what a request meets, in order.
  *
- * observe -> identify -> admit -> forward, and back out with its fields set. One handler calls plain functions in a row:
- * as middleware they would read no better and cost several percent of a proxy.
+ * observe -> identify -> admit -> serve -> forward, and back out with its fields set. One handler calls plain functions in
+ * a row: as middleware they would read no better and cost several percent of a proxy.
+ *
+ * Whether the origin may be asked is settled before a unit is taken: a client does not pay for an origin that fails.
  */
 import { Hono } from "hono";
 import type { Config } from "./config/vars.ts";
 import { type Admission, admit } from "./edge/admit.ts";
 import { refuse, relay } from "./edge/answer.ts";
-import { forward } from "./edge/forward.ts";
+import { createCircuit } from "./edge/circuit.ts";
+import { type Errand, type Forwarded, forward, hasFailed } from "./edge/forward.ts";
 import { type Call, identify } from "./edge/identify.ts";
 import { requestIdOf } from "./edge/observe.ts";
 import { createQuotas } from "./edge/quota.ts";
+import { createServing } from "./edge/serve.ts";
 import { createSigner } from "./edge/sign.ts";
 import { createSignalKeeper, type Rules } from "./edge/signal.ts";
 import { operate } from "./operate/routes.ts";
+import type { Permit } from "./policy/breaker.ts";
 import type { Ports, WaitUntil } from "./ports.ts";
+
+type Admitted = Extract<Admission, { admitted: true }>;
+type Granted = Extract<Permit, { granted: true }>;
+
+/** Of an answer that nobody reads any more; the number is nginx's. */
+const CLIENT_GONE = 499;
 
 /** The gateway of one isolate. */
 export function createApp(config: Config, ports: Ports): Hono {
   const signal = createSignalKeeper(config, ports);
   const quotas = createQuotas(config, ports);
   const sign = createSigner(config.originSecrets);
+  const circuit = createCircuit(config, ports);
+  const serving = createServing(config, ports);
   const allowed = config.corsAllowOrigins;
 
   /** Observes and identifies. What need not wait answers at once: for a refusal, a promise more is a cost. */
-  function pass(request: Request, waitUntil: WaitUntil): Response | Promise<Response> {
+  function pass(request: Request, hold: Hold): Response | Promise<Response> {
     const arrivedMs = ports.nowMs();
     const requestId = requestIdOf(request.headers, ports.newId);
-    const admitUnder = (rules: Rules) => enter(identify(request, requestId, rules, arrivedMs), rules, waitUntil);
-    const rules = signal.rulesAt(arrivedMs, waitUntil);
-    return rules instanceof Promise ? rules.then(admitUnder) : admitUnder(rules);
+    const enterUnder = (rules: Rules) => enter(identify(request, requestId, rules, arrivedMs), rules, hold);
+    const rules = signal.rulesAt(arrivedMs, hold.waitUntil);
+    return rules instanceof Promise ? rules.then(enterUnder) : enterUnder(rules);
   }
 
-  /** Admits. */
-  function enter(call: Call, rules: Rules, waitUntil: WaitUntil): Response | Promise<Response> {
-    const goOn = (admission: Admission) => leave(call, admission, rules);
-    const admission = admit(call, rules, quotas, waitUntil);
-    return admission instanceof Promise ? admission.then(goOn) : goOn(admission);
+  /** Settles whether the origin may be asked, before a unit is taken. */
+  function enter(call: Call, rules: Rules, hold: Hold): Response | Promise<Response> {
+    const permit = circuit.ask(call.arrivedMs);
+    if (!permit.granted) return spare(call, rules, permit.retryAfterMs, hold);
+    if (!permit.isProbe) return admitted(call, rules, hold, (admission) => serve(call, admission, rules, permit, hold));
+    // Somebody's request whose answer decides about the origin; it gives its place back whatever becomes of it.
+    const answer = Promise.resolve(
+      admitted(call, rules, hold, (admission) => serve(call, admission, rules, permit, hold)),
+    ).finally(() => circuit.report(permit.era, "unknown"));
+    hold.waitUntil(answer);
+    return answer;
   }
 
-  /** Refuses or forwards. */
-  function leave(call: Call, admission: Admission, rules: Rules): Response | Promise<Response> {
-    const { quota } = admission;
-    if (!admission.admitted) return refuse(admission.denial, call, quota, allowed, ports.nowMs());
-    return forward(call, quota?.tier ?? rules.tier, sign, config, ports).then((forwarded) =>
-      "denial" in forwarded
-        ? refuse(forwarded.denial, call, quota, allowed, ports.nowMs())
-        : relay(forwarded.response, call, quota, ports.nowMs()),
-    );
+  /** Admits, or refuses. */
+  function admitted(call: Call, rules: Rules, hold: Hold, goOn: (admission: Admitted) => Promise<Response>) {
+    const settle = (admission: Admission) =>
+      admission.admitted ? goOn(admission) : refuse(admission.denial, call, admission.quota, allowed, ports.nowMs());
+    const admission = admit(call, rules, quotas, hold.waitUntil);
+    return admission instanceof Promise ? admission.then(settle) : settle(admission);
+  }
+
+  /** Answers from the cache, or forwards. */
+  async function serve(call: Call, { quota }: Admitted, rules: Rules, permit: Granted, hold: Hold): Promise<Response> {
+    const tier = quota?.tier ?? rules.tier;
+    const send = async ({ isShared, validators }: Errand): Promise<Forwarded> => {
+      // A request that holds nothing ends with its client, and its call with it; one that does has to be told.
+      const gone = hold.isHeld() && !isShared ? call.request.signal : null;
+      const forwarded = await forward(call, tier, validators, gone, sign, config, ports);
+      circuit.report(permit.era, "gone" in forwarded ? "unknown" : hasFailed(forwarded) ? "failed" : "answered");
+      return forwarded;
+    };
+    const served = await serving.serve({ call, send, mayRefresh: !permit.isProbe, waitUntil: hold.waitUntil });
+    if ("gone" in served) return new Response(null, { status: CLIENT_GONE });
+    if ("denial" in served) return refuse(served.denial, call, quota, allowed, ports.nowMs());
+    return relay(served.response, call, quota, ports.nowMs());
+  }
+
+  /** The origin is left alone: a copy that may be stale, or nothing, which takes no unit. */
+  async function spare(call: Call, rules: Rules, retryAfterMs: number, hold: Hold): Promise<Response> {
+    const copy = await serving.standIn(call);
+    if (copy === null) return refuse({ reason: "circuit-open", retryAfterMs }, call, null, allowed, ports.nowMs());
+    const admission = await admit(call, rules, quotas, hold.waitUntil);
+    if (admission.admitted) return relay(copy, call, admission.quota, ports.nowMs());
+    await copy.body?.cancel();
+    return refuse(admission.denial, call, admission.quota, allowed, ports.nowMs());
   }
 
   const app = new Hono();
   operate(app, config, ports);
-  app.all("*", (c) => pass(c.req.raw, (work) => c.executionCtx.waitUntil(work)));
+  app.all("*", (c) => pass(c.req.raw, holdOf(c.executionCtx)));
   app.onError((error, c) => internalError(error, c.req.raw, ports));
   return app;
+}
+
+/** What a request leaves behind when its client goes. */
+interface Hold {
+  readonly waitUntil: WaitUntil;
+  /** Whether anything was held: the platform then does not end the request with its client. */
+  readonly isHeld: () => boolean;
+}
+
+function holdOf(context: Pick<ExecutionContext, "waitUntil">): Hold {
+  let isHeld = false;
+  return {
+    waitUntil(work) {
+      isHeld = true;
+      context.waitUntil(work);
+    },
+    isHeld: () => isHeld,
+  };
 }
 
 /** The answer to a bug of ours, or to settings that cannot be served. Needs nothing that can have failed. */

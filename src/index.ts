@@ -6,7 +6,7 @@ import { createApp, internalError } from "./app.ts";
 import { readVars } from "./config/vars.ts";
 import { createCounters } from "./edge/shards.ts";
 import type { CounterShard } from "./objects/counter.ts";
-import type { Documents, Log, Origin } from "./ports.ts";
+import type { Documents, EdgeCache, Log, Origin } from "./ports.ts";
 
 export { CounterShard } from "./objects/counter.ts";
 
@@ -36,6 +36,12 @@ export default {
 const log: Log = (level, event, members) => console[level](JSON.stringify({ level, event, ...members }));
 const runtime = { nowMs: () => Date.now(), newId: () => crypto.randomUUID(), log };
 
+const cache: EdgeCache = {
+  match: (key, range) => caches.default.match(range === undefined ? key : new Request(key, { headers: { range } })),
+  put: (key, response) => caches.default.put(key, response),
+  delete: (key) => caches.default.delete(key),
+};
+
 function start(env: Env): Hono {
   const config = readVars(env as unknown as Record<string, unknown>);
   return createApp(env.ORIGIN === undefined ? config : { ...config, originUrl: null }, {
@@ -43,6 +49,7 @@ function start(env: Env): Hono {
     documents: documentsIn(env.EDGE_KV),
     counters: createCounters(env.COUNTERS, config.counterShards),
     origin: originOf(env),
+    cache,
   });
 }
 

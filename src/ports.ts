@@ -15,6 +15,7 @@ export interface Ports {
   readonly documents: Documents;
   readonly counters: Counters;
   readonly origin: Origin;
+  readonly cache: EdgeCache;
   readonly log: Log;
 }
 
@@ -70,6 +71,15 @@ export interface Counters {
 /** The backend. Resolves at its response headers; rejects when there are none to be had. */
 export interface Origin {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+}
+
+/** The platform's cache of this data center. Keys are URLs of ours; each call may reject, or never answer. */
+export interface EdgeCache {
+  /** @param range the `Range` field, for a part of what is kept: 206, or 200 with all of it. */
+  readonly match: (key: string, range?: string) => Promise<Response | undefined>;
+  /** Resolves when the whole body is kept. */
+  readonly put: (key: string, response: Response) => Promise<void>;
+  readonly delete: (key: string) => Promise<boolean>;
 }
 
 /** One structured line. */

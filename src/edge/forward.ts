@@ -8,12 +8,21 @@
 import type { Config } from "../config/vars.ts";
 import type { Denial } from "../policy/denial.ts";
 import type { Tier } from "../policy/tier.ts";
+import { CONDITIONS, type Validators } from "../policy/validation.ts";
 import type { Ports } from "../ports.ts";
 import type { Call } from "./identify.ts";
 import type { Signer } from "./sign.ts";
 
-/** The origin's answer, or why there is none. */
-export type Forwarded = { readonly response: Response } | { readonly denial: Denial };
+/** The origin's answer, or why there is none; `gone`: its client left before there was one. */
+export type Forwarded = { readonly response: Response } | { readonly denial: Denial } | { readonly gone: true };
+
+/** On whose behalf the origin is called. */
+export interface Errand {
+  /** Others wait for the answer too: the call does not end with the client that began it. */
+  readonly isShared: boolean;
+  /** Asks this in place of the client's own preconditions and range; null: asks as the client did. */
+  readonly validators: Validators | null;
+}
 
 /**
  * Names a client must not send on: `X-Levqor-*`, `X-Forwarded-*`, `Forwarded`, `X-Real-IP`, `True-Client-IP`,
@@ -26,30 +35,55 @@ const CLAIMED =
 const UNREACHABLE_STATUS: ReadonlySet<number> = new Set([520, 521, 523, 525, 526, 527, 530]);
 const TIMEOUT_STATUS: ReadonlySet<number> = new Set([522, 524]);
 
-/** Sends `call` to the origin. Never rejects: an origin that fails is an answer. */
-export async function forward(call: Call, tier: Tier, sign: Signer, config: Config, ports: Ports): Promise<Forwarded> {
+/** Whether the origin failed, to a circuit breaker: no answer, or one of 5xx. */
+export function hasFailed(forwarded: Exclude<Forwarded, { gone: true }>): boolean {
+  return "denial" in forwarded || forwarded.response.status >= 500;
+}
+
+/**
+ * Sends `call` to the origin. Never rejects: an origin that fails is an answer.
+ *
+ * @param validators conditions in place of the client's own; null: the client's own.
+ * @param signal ends the call. It costs a request 3 % of a proxy, so it is only for where the platform does not do it.
+ */
+export async function forward(
+  call: Call,
+  tier: Tier,
+  validators: Validators | null,
+  signal: AbortSignal | null,
+  sign: Signer,
+  config: Config,
+  ports: Ports,
+): Promise<Forwarded> {
   const { request } = call;
   const url = config.originUrl === null ? request.url : config.originUrl + call.target;
   const headers = forwardedHeaders(call, tier);
+  if (validators !== null) setConditions(headers, validators);
   if (sign !== null) headers.set("x-levqor-signature", await sign(request.method, url, headers, call.arrivedMs));
   try {
     const { method, body } = request;
-    const answer = ports.origin.fetch(url, { method, headers, body, redirect: "manual" });
+    // Bodies stay as they are encoded, also where the cache reads them.
+    const init = { method, headers, body, redirect: "manual", encodeResponseBody: "manual" } as const;
+    // The platform does not hear a client's own signal in a call, but one made of it.
+    const answer = ports.origin.fetch(url, signal === null ? init : { ...init, signal: AbortSignal.any([signal]) });
     const response = await headersWithin(answer, config.originTimeoutMs);
     if (response === null)
       return failed("origin-timeout", call, `no headers within ${config.originTimeoutMs} ms`, ports);
     const { status } = response;
-    if (UNREACHABLE_STATUS.has(status)) return failed("origin-unreachable", call, `status ${status}`, ports);
+    // Beyond 599 there is no response that could be passed on.
+    if (UNREACHABLE_STATUS.has(status) || status > 599)
+      return failed("origin-unreachable", call, `status ${status}`, ports);
     if (TIMEOUT_STATUS.has(status)) return failed("origin-timeout", call, `status ${status}`, ports);
     return { response };
   } catch (error) {
+    if (signal?.aborted) return { gone: true };
     return failed("origin-unreachable", call, String(error), ports);
   }
 }
 
 /**
- * The response, or null where its headers are not there after `ms`. The call is not aborted by a signal, which would
- * cost every request several percent: it ends with the request that made it, once that has been answered.
+ * The response, or null where its headers are not there after `ms`. The call is not aborted by a signal of ours, which
+ * would cost every request several percent: it ends with the request that made it, once that has been answered.
  */
 function headersWithin(answer: Promise<Response>, ms: number): Promise<Response | null> {
   return new Promise((resolve, reject) => {
@@ -70,6 +104,11 @@ function headersWithin(answer: Promise<Response>, ms: number): Promise<Response 
 function failed(reason: "origin-unreachable" | "origin-timeout", call: Call, error: string, ports: Ports): Forwarded {
   ports.log("warn", reason, { request_id: call.requestId, method: call.request.method, error });
   return { denial: { reason } };
+}
+
+function setConditions(headers: Headers, validators: Validators): void {
+  for (const name of CONDITIONS) headers.delete(name);
+  for (const [name, value] of validators) headers.set(name, value);
 }
 
 function forwardedHeaders(call: Call, tier: Tier): Headers {

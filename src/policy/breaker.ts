@@ -6,9 +6,9 @@
  * status of 5xx, a timeout, a connection that could not be had or broke before response headers; 4xx and 429 are the
  * client's own, and a client that went away says nothing of the origin.
  *
- * Open, it refuses until its pause is over: 2 s at first, double after each failed probe, 16 s at most. Doubling means
+ * Open, it refuses until its pause is over: 2 s at first, double after each failed probe, 8 s at most. Doubling means
  * that what the pauses cost after a recovery stays shorter than the outage was; the bound, that nobody ever waits longer
- * for a healthy origin than 20 s. A breaker that trips again within a window of closing goes on where it had stopped, so
+ * for a healthy origin than 10 s. A breaker that trips again within a window of closing goes on where it had stopped, so
  * that an origin which survives one probe but no load is not tried every 2 s. Pauses are drawn up to a quarter longer,
  * so that isolates which tripped together do not probe together.
  *
@@ -70,7 +70,7 @@ const CALLS_MIN = 20;
 /** Trips at one failure in so many calls. */
 const CALLS_PER_FAILURE = 2;
 const PAUSE_MS = 2_000;
-const PAUSE_MS_MAX = 16_000;
+const PAUSE_MS_MAX = 8_000;
 /** A pause is up to this share longer than it has to be. */
 const PAUSE_SPREAD = 0.25;
 /** Clients are told to come back up to so much later than they might: half a pause, and never all in one second. */

@@ -25,6 +25,7 @@ export type Denial =
   | { readonly reason: "counter-unavailable"; readonly profile: string }
   | { readonly reason: "origin-unreachable" }
   | { readonly reason: "origin-timeout" }
+  | { readonly reason: "circuit-open"; readonly retryAfterMs: number }
   | { readonly reason: "not-found" }
   | { readonly reason: "internal" };
 
@@ -60,6 +61,8 @@ export function problemFor(denial: Denial): Problem {
       return own(502, denial.reason, "Origin unreachable", "The origin could not be reached or broke the connection.");
     case "origin-timeout":
       return own(504, denial.reason, "Origin timed out", "The origin did not answer in time.");
+    case "circuit-open":
+      return own(503, denial.reason, "Origin is failing", "The origin fails, and is left alone for a while.", denial);
     case "not-found":
       return own(404, denial.reason, "Not found", "There is nothing here.");
     case "internal":

@@ -81,12 +81,17 @@ const FORBIDS = /no-store|private/i;
 const DAY_MS = 86_400_000;
 const KEEP_MS_MAX = 365 * DAY_MS;
 
+/** Whether an answer may be marked for keeping at all: what can be said of most answers at the price of two fields. */
+export function isMarked(fields: Fields): boolean {
+  const control = fields.get("cache-control");
+  return control === null ? fields.get("expires") !== null : !FORBIDS.test(control);
+}
+
 /** What to remember of an answer to a GET or another method; a reason where nothing is kept. */
 export function keepingOf(method: string, asked: Fields, answered: Answered): Kept | Unkept {
   const { fields, status } = answered;
   const control = fields.get("cache-control");
-  if (control === null && !fields.get("expires")) return "unmarked";
-  if (control !== null && FORBIDS.test(control)) return "forbidden";
+  if (!isMarked(fields)) return control === null ? "unmarked" : "forbidden";
   if (method !== "GET") return "method";
   if (!STATUSES.has(status)) return "status";
   if (fields.get("set-cookie") !== null) return "set-cookie";

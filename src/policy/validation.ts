@@ -50,9 +50,9 @@ export function confirms(notModified: Fields, kept: Fields): boolean {
   return etag === null || keptEtag === null || opaque(etag) === opaque(keptEtag);
 }
 
-/** Whether a field of a 304 replaces the kept one: all do but those that describe the body (section 3.2). */
+/** Whether a field of a 304 replaces the kept one: all do but those that say how the body is framed (section 3.2). */
 export function isUpdatable(name: string): boolean {
-  return !/^(?:content-(?:length|encoding|range|type)|set-cookie)$/.test(name);
+  return !/^(?:content-(?:length|encoding|range)|set-cookie)$/.test(name);
 }
 
 /** Conditions that only the origin can judge (RFC 9111 section 4.3.2). */

@@ -62,6 +62,15 @@ export function freshClient(): string {
   return `10.${(clients >> 16) & 255}.${(clients >> 8) & 255}.${clients & 255}`;
 }
 
+/** Keeps nothing. */
+const NO_CACHE: Ports["cache"] = {
+  match: async () => undefined,
+  async put(_key, response) {
+    await response.body?.cancel();
+  },
+  delete: async () => false,
+};
+
 /** Starts an isolate. */
 export function startIsolate(options: Options = {}): Isolate {
   const { documents = {}, origin = () => new Response("from the origin"), vars = {}, fleet = freshFleet() } = options;
@@ -77,6 +86,7 @@ export function startIsolate(options: Options = {}): Isolate {
   const app = createApp(config, {
     nowMs: () => Date.now(),
     newId: () => crypto.randomUUID(),
+    cache: NO_CACHE,
     documents: {
       read(keys) {
         reads += 1;

@@ -49,6 +49,10 @@ const ANSWERS: { readonly [R in Denial["reason"]]: { denial: Extract<Denial, { r
     denial: { reason: "origin-timeout" },
     told: { status: 504, type: `${OWN}origin-timeout`, members: {}, retryAfterSeconds: null },
   },
+  "circuit-open": {
+    denial: { reason: "circuit-open", retryAfterMs: 2_001 },
+    told: { status: 503, type: `${OWN}circuit-open`, members: {}, retryAfterSeconds: 3 },
+  },
   "not-found": {
     denial: { reason: "not-found" },
     told: { status: 404, type: `${OWN}not-found`, members: {}, retryAfterSeconds: null },

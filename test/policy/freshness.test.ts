@@ -321,6 +321,12 @@ const storing: readonly Row[] = [
     keeps: [60, 60],
   },
   {
+    section: "5.3",
+    name: "Expires as RFC 850, in 2050",
+    response: { expires: "Thursday, 18-Aug-50 02:01:18 GMT" },
+    keeps: [748_954_878, 31_536_000],
+  },
+  {
     section: "7.1",
     name: "a request that overrides its method",
     response: cc("max-age=60"),
