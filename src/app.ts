@@ -15,25 +15,37 @@ import { type Errand, type Forwarded, forward, hasFailed } from "./edge/forward.
 import { type Call, identify } from "./edge/identify.ts";
 import { requestIdOf } from "./edge/observe.ts";
 import { createQuotas } from "./edge/quota.ts";
+import { createReports } from "./edge/reports.ts";
 import { createServing } from "./edge/serve.ts";
+import { createShedding } from "./edge/shed.ts";
 import { createSigner } from "./edge/sign.ts";
 import { createSignalKeeper, type Rules } from "./edge/signal.ts";
 import { operate } from "./operate/routes.ts";
 import type { Permit } from "./policy/breaker.ts";
+import type { Denial } from "./policy/denial.ts";
+import type { Outcome } from "./policy/tally.ts";
 import type { Ports, WaitUntil } from "./ports.ts";
 
 type Admitted = Extract<Admission, { admitted: true }>;
+type Refused = Extract<Admission, { admitted: false }>;
 type Granted = Extract<Permit, { granted: true }>;
 
 /** Of an answer that nobody reads any more; the number is nginx's. */
 const CLIENT_GONE = 499;
 
+/** What exempt requests are counted under. */
+const EXEMPT = "exempt";
+
 /** The gateway of one isolate. */
 export function createApp(config: Config, ports: Ports): Hono {
   const signal = createSignalKeeper(config, ports);
-  const quotas = createQuotas(config, ports);
+  let inFlight = 0;
+  const present = () => ({ inFlight, isCircuitOpen: circuit.state() !== "closed" });
+  const reports = createReports({ present, documentsChangedMs: signal.changedMs, hear: signal.hear }, ports);
+  const quotas = createQuotas(config, ports, { word: signal.word, hear: signal.hear, count: reports.event });
   const sign = createSigner(config.originSecrets);
-  const circuit = createCircuit(config, ports);
+  const circuit = createCircuit(config, ports, reports.event);
+  const shedding = createShedding(Math.random);
   const serving = createServing(config, ports);
   const allowed = config.corsAllowOrigins;
 
@@ -48,6 +60,9 @@ export function createApp(config: Config, ports: Ports): Hono {
 
   /** Settles whether the origin may be asked, before a unit is taken. */
   function enter(call: Call, rules: Rules, hold: Hold): Response | Promise<Response> {
+    if (call.client.address === null) reports.event("withoutAddress", 1);
+    const retryAfterMs = shedding.retryAfterMs(call, rules);
+    if (retryAfterMs !== null) return shed(call, { reason: "overloaded", retryAfterMs }, rules, hold);
     const permit = circuit.ask(call.arrivedMs);
     if (!permit.granted) return spare(call, rules, permit.retryAfterMs, hold);
     if (!permit.isProbe) return admitted(call, rules, hold, (admission) => serve(call, admission, rules, permit, hold));
@@ -62,35 +77,79 @@ export function createApp(config: Config, ports: Ports): Hono {
   /** Admits, or refuses. */
   function admitted(call: Call, rules: Rules, hold: Hold, goOn: (admission: Admitted) => Promise<Response>) {
     const settle = (admission: Admission) =>
-      admission.admitted ? goOn(admission) : refuse(admission.denial, call, admission.quota, allowed, ports.nowMs());
+      admission.admitted ? goOn(admission) : turnAway(call, admission, rules, hold);
     const admission = admit(call, rules, quotas, hold.waitUntil);
     return admission instanceof Promise ? admission.then(settle) : settle(admission);
   }
 
   /** Answers from the cache, or forwards. */
-  async function serve(call: Call, { quota }: Admitted, rules: Rules, permit: Granted, hold: Hold): Promise<Response> {
+  async function serve(call: Call, admission: Admitted, rules: Rules, permit: Granted, hold: Hold): Promise<Response> {
+    const { quota } = admission;
     const tier = quota?.tier ?? rules.tier;
+    let responseMs: number | null = null;
     const send = async ({ isShared, validators }: Errand): Promise<Forwarded> => {
       // A request that holds nothing ends with its client, and its call with it; one that does has to be told.
       const gone = hold.isHeld() && !isShared ? call.request.signal : null;
+      const sentMs = ports.nowMs();
+      inFlight++;
       const forwarded = await forward(call, tier, validators, gone, sign, config, ports);
+      inFlight--;
+      responseMs = ports.nowMs() - sentMs;
       circuit.report(permit.era, "gone" in forwarded ? "unknown" : hasFailed(forwarded) ? "failed" : "answered");
       return forwarded;
     };
     const served = await serving.serve({ call, send, mayRefresh: !permit.isProbe, waitUntil: hold.waitUntil });
-    if ("gone" in served) return new Response(null, { status: CLIENT_GONE });
-    if ("denial" in served) return refuse(served.denial, call, quota, allowed, ports.nowMs());
-    return relay(served.response, call, quota, ports.nowMs());
+    if ("gone" in served) {
+      count(call, admission, rules, "admitted", hold);
+      return new Response(null, { status: CLIENT_GONE });
+    }
+    if ("denial" in served) {
+      count(call, admission, rules, "failed", hold);
+      return refuse(served.denial, call, quota, allowed, ports.nowMs());
+    }
+    const { response, isCached } = served;
+    reports.answer(call.profile ?? EXEMPT, response.status, isCached ? null : responseMs);
+    count(call, admission, rules, isCached ? "cached" : "admitted", hold);
+    return relay(response, call, quota, ports.nowMs());
   }
 
   /** The origin is left alone: a copy that may be stale, or nothing, which takes no unit. */
   async function spare(call: Call, rules: Rules, retryAfterMs: number, hold: Hold): Promise<Response> {
     const copy = await serving.standIn(call);
-    if (copy === null) return refuse({ reason: "circuit-open", retryAfterMs }, call, null, allowed, ports.nowMs());
+    if (copy === null) return shed(call, { reason: "circuit-open", retryAfterMs }, rules, hold);
     const admission = await admit(call, rules, quotas, hold.waitUntil);
-    if (admission.admitted) return relay(copy, call, admission.quota, ports.nowMs());
-    await copy.body?.cancel();
-    return refuse(admission.denial, call, admission.quota, allowed, ports.nowMs());
+    if (!admission.admitted) {
+      await copy.body?.cancel();
+      return turnAway(call, admission, rules, hold);
+    }
+    reports.answer(call.profile ?? EXEMPT, copy.status, null);
+    count(call, admission, rules, "cached", hold);
+    return relay(copy, call, admission.quota, ports.nowMs());
+  }
+
+  /** Refused for the client's sake: by its limit, or for want of a counter. */
+  function turnAway(call: Call, { denial, quota, nth }: Refused, rules: Rules, hold: Hold): Response {
+    const limits = call.profile === null ? undefined : rules.tables.profiles[call.profile]?.limits;
+    const tier = quota?.tier ?? rules.tier;
+    if (call.profile === null) reports.outcome(EXEMPT, tier, "exempt");
+    else if (nth === 0 || limits === undefined) reports.outcome(call.profile, tier, "refused");
+    else reports.refusal(call.profile, tier, nth, limits);
+    reports.tell(hold.waitUntil);
+    return refuse(denial, call, quota, allowed, ports.nowMs());
+  }
+
+  /** Refused for the origin's sake: takes no unit. */
+  function shed(call: Call, denial: Denial, rules: Rules, hold: Hold): Response {
+    reports.outcome(call.profile ?? EXEMPT, rules.tier, call.profile === null ? "exempt" : "shed");
+    reports.tell(hold.waitUntil);
+    return refuse(denial, call, null, allowed, ports.nowMs());
+  }
+
+  /** Counts what became of an admitted request: the one outcome it has. */
+  function count(call: Call, { quota, isOver }: Admitted, rules: Rules, outcome: Outcome, hold: Hold): void {
+    if (call.profile === null) reports.outcome(EXEMPT, rules.tier, "exempt");
+    else reports.outcome(call.profile, quota?.tier ?? rules.tier, isOver ? "shadow_refused" : outcome);
+    reports.tell(hold.waitUntil);
   }
 
   const app = new Hono();

@@ -4,16 +4,21 @@
 import type { Hono } from "hono";
 import { createApp, internalError } from "./app.ts";
 import { readVars } from "./config/vars.ts";
+import { createMetering } from "./edge/metering.ts";
 import { createCounters } from "./edge/shards.ts";
+import { log } from "./log.ts";
 import type { CounterShard } from "./objects/counter.ts";
-import type { Documents, EdgeCache, Log, Origin } from "./ports.ts";
+import type { LoadMeter } from "./objects/meter.ts";
+import type { Documents, EdgeCache, Origin } from "./ports.ts";
 
 export { CounterShard } from "./objects/counter.ts";
+export { LoadMeter } from "./objects/meter.ts";
 
 /** Bindings of `wrangler.toml`; vars and secrets beside them are read by `readVars`. */
 interface Env {
   readonly EDGE_KV: KVNamespace;
   readonly COUNTERS: DurableObjectNamespace<CounterShard>;
+  readonly METER: DurableObjectNamespace<LoadMeter>;
   readonly ORIGIN?: Fetcher;
 }
 
@@ -33,7 +38,6 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-const log: Log = (level, event, members) => console[level](JSON.stringify({ level, event, ...members }));
 const runtime = { nowMs: () => Date.now(), newId: () => crypto.randomUUID(), log };
 
 const cache: EdgeCache = {
@@ -48,6 +52,7 @@ function start(env: Env): Hono {
     ...runtime,
     documents: documentsIn(env.EDGE_KV),
     counters: createCounters(env.COUNTERS, config.counterShards),
+    meter: createMetering(env.METER),
     origin: originOf(env),
     cache,
   });

@@ -2,8 +2,10 @@
  * What the gateway needs from outside. `index.ts` plugs Cloudflare in; tests plug in what fails, lies or hangs.
  */
 import type { Client } from "./policy/client.ts";
+import type { Flush } from "./policy/flush.ts";
 import type { Answer, Ask } from "./policy/lease.ts";
 import type { Limits } from "./policy/limits.ts";
+import type { EdgeSignal } from "./policy/publication.ts";
 import type { Tier } from "./policy/tier.ts";
 
 /** Everything outside the gateway. */
@@ -14,6 +16,7 @@ export interface Ports {
   readonly newId: () => string;
   readonly documents: Documents;
   readonly counters: Counters;
+  readonly meter: Metering;
   readonly origin: Origin;
   readonly cache: EdgeCache;
   readonly log: Log;
@@ -48,6 +51,10 @@ export interface ClientAsk {
 /** Everything one isolate has to say to one counter at a time. */
 export interface Batch extends Stamps {
   readonly isolate: string;
+  /** The meter's newest word, where the counter may not have it yet. */
+  readonly word: EdgeSignal | null;
+  /** Unix ms of the newest word that the asker has; 0 for none. */
+  readonly wordAtMs: number;
   readonly asks: readonly ClientAsk[];
 }
 
@@ -56,6 +63,8 @@ export interface BatchAnswer {
   /** One for each ask; null where the call was overtaken, or where the counter has no room for another client. */
   readonly answers: readonly (Answer | null)[];
   readonly tier: Tier;
+  /** The meter's word, where the counter has a newer one than the asker. */
+  readonly word: EdgeSignal | null;
   /** Rows that this call wrote. */
   readonly rowsWritten: number;
 }
@@ -66,6 +75,19 @@ export interface Counters {
   readonly placeOf: (client: Client, continent: string | null) => string;
   /** Asks the counter at a place. Rejects when there is no answer; `retryable` and `overloaded` as the platform sets them. */
   readonly call: (place: string, batch: Batch) => Promise<BatchAnswer>;
+}
+
+/** What an isolate tells the meter. */
+export interface Report {
+  readonly flush: Flush;
+  /** Unix ms at which the isolate saw a document change; 0 for never. */
+  readonly documentsChangedMs: number;
+}
+
+/** The one meter of the fleet. */
+export interface Metering {
+  /** Counts a report once, however often it comes; answers with its word. Rejects when there is no answer. */
+  readonly report: (report: Report) => Promise<EdgeSignal>;
 }
 
 /** The backend. Resolves at its response headers; rejects when there are none to be had. */

@@ -6,6 +6,8 @@
  */
 import * as v from "valibot";
 import type { Pin, Signal, SignalSource, UnusableSignal } from "../policy/load.ts";
+import type { EdgeSignal } from "../policy/publication.ts";
+import { TIERS } from "../policy/tier.ts";
 import { JSON_OBJECT, JsonObject, parseJson, shown } from "./json.ts";
 
 const MOMENT = "a time (RFC 3339 or Unix ms)";
@@ -32,6 +34,13 @@ const RateDocument = v.pipe(
   ),
 );
 const Share = v.pipe(v.number("a number 0..1"), v.minValue(0, "a number 0..1"), v.maxValue(1, "a number 0..1"));
+/** What the meter writes beside the rate. */
+const EdgeMembers = v.object({
+  tier: v.picklist(TIERS),
+  offered_per_minute: v.optional(Rate),
+  error_rate: v.optional(Share, 0),
+  avg_response_ms: v.optional(Rate, 0),
+});
 const PinDocument = v.pipe(JsonObject, v.object({ load: Share, until: v.optional(Moment) }, JSON_OBJECT));
 
 /** A published rate, or why it is none. Never throws. */
@@ -44,6 +53,21 @@ export function readRate(source: SignalSource, text: string): Signal | UnusableS
   if (!checked.success) return { source, unusable: reasonOf(checked.issues[0]) };
   const { requests_per_minute, capacity = null, published_at = null } = checked.output;
   return { source, requestsPerMinute: requests_per_minute, capacity, publishedAtMs: published_at };
+}
+
+/**
+ * What stands under `request-rate:edge`: a rate, and the meter's whole word where it is one; a rate that somebody else
+ * wrote there is a rate like any other. Never throws.
+ */
+export function readEdge(text: string): { readonly signal: Signal | UnusableSignal; readonly word: EdgeSignal | null } {
+  const signal = readRate("edge", text);
+  const parsed = parseJson(text);
+  const members = v.safeParse(EdgeMembers, parsed.ok ? parsed.value : null);
+  if ("unusable" in signal || signal.capacity === null || !members.success) return { signal, word: null };
+  const { requestsPerMinute, capacity, publishedAtMs } = signal;
+  const { tier, offered_per_minute = requestsPerMinute, error_rate, avg_response_ms } = members.output;
+  const rates = { offeredPerMinute: offered_per_minute, errorRate: error_rate, avgResponseMs: avg_response_ms };
+  return { signal, word: { requestsPerMinute, capacity, publishedAtMs, tier, ...rates, shed: {} } };
 }
 
 /** An operator's pin, or why it is none. Never throws. */

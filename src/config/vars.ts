@@ -11,6 +11,8 @@ export interface Config {
   readonly counterShards: number;
   /** Age at which an isolate's copy of the KV documents is read again. */
   readonly signalRefreshMs: number;
+  /** Between two documents of the meter's, at least. */
+  readonly publishMs: number;
   /** Until the origin's response headers. */
   readonly originTimeoutMs: number;
   /** Until a counter's answer. */
@@ -19,6 +21,15 @@ export interface Config {
   readonly corsAllowOrigins: ReadonlySet<string>;
   /** Keys that sign what is forwarded; two while they are rotated, none where nothing is signed. */
   readonly originSecrets: readonly string[];
+  /** Bearer tokens of the operator's paths; null where a path is not to be found. */
+  readonly tokens: Tokens;
+}
+
+/** Who may call what: the admin token opens everything, each of the others one thing. */
+export interface Tokens {
+  readonly admin: string | null;
+  readonly metrics: string | null;
+  readonly signal: string | null;
 }
 
 type Vars = Readonly<Record<string, unknown>>;
@@ -33,10 +44,16 @@ export function readVars(vars: Vars): Config {
     originUrl: readOriginUrl(vars),
     counterShards: readShards(vars),
     signalRefreshMs: readSeconds(vars, "SIGNAL_REFRESH_SECONDS", 30),
+    publishMs: readSeconds(vars, "PUBLISH_SECONDS", 10),
     originTimeoutMs: readNumber(vars, "ORIGIN_TIMEOUT_MS", 1, 600_000) ?? 30_000,
     counterTimeoutMs: readNumber(vars, "COUNTER_TIMEOUT_MS", 1, 60_000) ?? 500,
     corsAllowOrigins: readOrigins(vars),
     originSecrets: readList(vars, "ORIGIN_SECRET"),
+    tokens: {
+      admin: readText(vars, "ADMIN_TOKEN"),
+      metrics: readText(vars, "METRICS_TOKEN"),
+      signal: readText(vars, "SIGNAL_TOKEN"),
+    },
   };
 }
 

@@ -11,8 +11,19 @@ import type { Rules } from "./signal.ts";
 
 /** What became of a request at the door. `quota` is null where nothing is said of a limit. */
 export type Admission =
-  | { readonly admitted: true; readonly quota: Quota | null }
-  | { readonly admitted: false; readonly quota: Quota | null; readonly denial: Denial };
+  | {
+      readonly admitted: true;
+      readonly quota: Quota | null;
+      /** Over the limit, and let through in shadow. */
+      readonly isOver: boolean;
+    }
+  | {
+      readonly admitted: false;
+      readonly quota: Quota | null;
+      readonly denial: Denial;
+      /** How many refusals of this client by its limit this is within the window; 0: it was no limit. */
+      readonly nth: number;
+    };
 
 /** Cannot be a profile's name, so that no profile shares the counters of exempt requests. */
 const EXEMPT = "~exempt";
@@ -36,13 +47,14 @@ export function admit(call: Call, rules: Rules, quotas: Quotas, waitUntil: WaitU
 }
 
 function admissionOf(verdict: Verdict, { profile }: Take, isShadow: boolean): Admission {
-  const { tier, limit, windowMs, remaining, growsAtMs, retryAfterMs, reduced } = verdict;
+  const { granted, tier, limit, windowMs, remaining, growsAtMs, retryAfterMs, reduced, nth } = verdict;
   const quota = { profile, tier, limit, windowMs, remaining, growsAtMs };
-  if (verdict.granted || isShadow) return { admitted: true, quota };
+  if (granted || isShadow) return { admitted: true, quota, isOver: !granted };
   return {
     admitted: false,
     quota,
     denial: { reason: "limit-exceeded", profile, tier, limit, windowMs, retryAfterMs, reduced },
+    nth,
   };
 }
 
@@ -56,10 +68,10 @@ function withoutCounter(
 ): Admission {
   switch (onCounterFailure) {
     case "open":
-      return { admitted: true, quota: null };
+      return { admitted: true, quota: null, isOver: false };
     case "closed":
-      if (isShadow) return { admitted: true, quota: null };
-      return { admitted: false, quota: null, denial: { reason: "counter-unavailable", profile: take.profile } };
+      if (isShadow) return { admitted: true, quota: null, isOver: true };
+      return { admitted: false, quota: null, denial: { reason: "counter-unavailable", profile: take.profile }, nth: 0 };
     case "local":
       return admissionOf(quotas.takeLocally(take, nowMs), take, isShadow);
   }
@@ -72,11 +84,12 @@ async function admitExempt(call: Call, rules: Rules, quotas: Quotas, waitUntil: 
   const { client, arrivedMs, continent } = call;
   const take = { client, profile: EXEMPT, limits, windowMs: EXEMPT_WINDOW_MS, cost: 1, stamps: rules, continent };
   const verdict = await quotas.take(take, arrivedMs, waitUntil);
-  if (verdict === null || verdict.granted) return { admitted: true, quota: null };
+  if (verdict === null || verdict.granted) return { admitted: true, quota: null, isOver: false };
   const { limit: inForce, retryAfterMs } = verdict;
   return {
     admitted: false,
     quota: null,
     denial: { reason: "exempt-limit-exceeded", limit: inForce, retryAfterMs },
+    nth: 0,
   };
 }

@@ -3,10 +3,8 @@
  */
 import type { Config } from "../config/vars.ts";
 import { ask, type Breaker, CLOSED, type Outcome, type Permit, report } from "../policy/breaker.ts";
+import type { MeterEvent } from "../policy/tally.ts";
 import type { Ports } from "../ports.ts";
-
-/** How often the breaker went into each state since the isolate started. */
-export type Moves = Readonly<Record<Breaker["kind"], number>>;
 
 /** The breaker of one isolate. */
 export interface Circuit {
@@ -15,26 +13,31 @@ export interface Circuit {
   /** Hears what a call of that era came to; at most the first report of a probe counts. */
   readonly report: (era: number, outcome: Outcome) => void;
   readonly state: () => Breaker["kind"];
-  readonly moves: () => Moves;
 }
+
+const EVENTS: Readonly<Record<Breaker["kind"], MeterEvent>> = {
+  closed: "circuitClosed",
+  open: "circuitOpened",
+  "half-open": "circuitHalfOpened",
+};
 
 /** What a probe may take beyond the origin's own deadline: its counter, its look-up, the way back. */
 const PROBE_SLACK_MS = 1_000;
 
-/** A closed breaker. */
+/** A closed breaker. `count` hears of each of its moves. */
 export function createCircuit(
   { originTimeoutMs, counterTimeoutMs }: Config,
   { nowMs, log }: Pick<Ports, "nowMs" | "log">,
+  count: (event: MeterEvent, units: number) => void,
 ): Circuit {
   const probeMs = originTimeoutMs + counterTimeoutMs + PROBE_SLACK_MS;
-  const moves = { closed: 0, open: 0, "half-open": 0 };
   let breaker: Breaker = CLOSED;
 
   function move(next: Breaker): void {
     const before = breaker.kind;
     breaker = next;
     if (next.kind === before) return;
-    moves[next.kind] += 1;
+    count(EVENTS[next.kind], 1);
     const pause = next.kind === "closed" ? {} : { pause_ms: next.pauseMs };
     log(next.kind === "open" ? "warn" : "info", `circuit-${next.kind}`, { from: before, ...pause });
   }
@@ -47,6 +50,5 @@ export function createCircuit(
     },
     report: (era, outcome) => move(report(breaker, era, outcome, nowMs(), Math.random)),
     state: () => breaker.kind,
-    moves: () => ({ ...moves }),
   };
 }

@@ -5,8 +5,9 @@
  * ended: so a flight carries how it ended and nothing of the answer, and whoever waits does so with a bound. One who
  * waited in vain takes the flight off the board, and the first to do so takes its place.
  */
+
+import { within } from "../deadline.ts";
 import type { Denial } from "../policy/denial.ts";
-import { within } from "./deadline.ts";
 
 /**
  * How a flight ended: the answer can be read from the store; it is nobody else's; the origin answered that it fails; who

@@ -11,10 +11,12 @@
  * is never asked twice; one call is sent again, with the same number, where the platform says that is safe.
  */
 import type { Config } from "../config/vars.ts";
+import { sleep, within } from "../deadline.ts";
 import { compose, decide, leftOverDueMs, receive } from "../policy/holding.ts";
 import type { Answer } from "../policy/lease.ts";
+import type { EdgeSignal } from "../policy/publication.ts";
+import type { MeterEvent } from "../policy/tally.ts";
 import type { Batch, BatchAnswer, ClientAsk, Ports, WaitUntil } from "../ports.ts";
-import { sleep, within } from "./deadline.ts";
 import { beliefOf, type Entry, type Take, type Verdict, verdictOf } from "./quota.ts";
 
 /** A take that needs a counter, and the request it belongs to. */
@@ -79,13 +81,23 @@ export interface Identity {
   readonly nextCall: () => number;
 }
 
+/** What a lane passes on besides takes and answers. */
+export interface Wire {
+  /** The newest word of the meter that this isolate has heard. */
+  readonly word: () => EdgeSignal | null;
+  readonly hear: (word: EdgeSignal) => void;
+  readonly count: (event: MeterEvent, units: number) => void;
+}
+
 /** A lane on which nothing has moved yet. */
-export function createLane(place: string, identity: Identity, config: Config, ports: Ports): Lane {
+export function createLane(place: string, identity: Identity, wire: Wire, config: Config, ports: Ports): Lane {
   let queue: Passenger[] = [];
   const leftOvers: LeftOver[] = [];
   let flight: Flight | null = null;
   let failures = 0;
   let restUntilMs = 0;
+  /** Unix ms of the newest word that this counter is known to have. */
+  let toldMs = 0;
 
   async function ask(waiting: Waiting): Promise<Verdict | null> {
     const arrivedMs = ports.nowMs();
@@ -147,9 +159,16 @@ export function createLane(place: string, identity: Identity, config: Config, po
   function send(groups: readonly Group[], leader: Waiting, nowMs: number): void {
     const { tablesAsOfMs, tier, tierAsOfMs } = leader.take.stamps;
     const asks = groups.map((group) => group.ask);
-    const batch: Batch = { isolate: identity.name, tablesAsOfMs, tier, tierAsOfMs, asks };
+    const word = wire.word();
+    const wordAtMs = word?.publishedAtMs ?? 0;
+    const news = wordAtMs > toldMs ? word : null;
+    const batch: Batch = { isolate: identity.name, tablesAsOfMs, tier, tierAsOfMs, asks, word: news, wordAtMs };
+    wire.count("counterCalls", 1);
     const answered = callWithRetry(batch, nowMs).then(
       (answer) => {
+        wire.count("counterRowsWritten", answer.rowsWritten);
+        toldMs = Math.max(toldMs, wordAtMs);
+        if (answer.word !== null) wire.hear(answer.word);
         if (flight === sent) land(groups, answer, leader.waitUntil);
       },
       (error: unknown) => {
@@ -212,6 +231,7 @@ export function createLane(place: string, identity: Identity, config: Config, po
   function strand(groups: readonly Group[], nowMs: number, error: string): void {
     flight = null;
     failures++;
+    wire.count("counterFailures", 1);
     if (failures >= FAILURES_MAX) restUntilMs = nowMs + REST_MS;
     ports.log("warn", "counter-failed", { place, failures, error });
     for (const { passengers } of groups) for (const passenger of passengers) passenger.verdict ??= null;

@@ -11,11 +11,12 @@ import type { Client } from "../policy/client.ts";
 import { type Belief, type Decision, decide, type Holding, newHolding } from "../policy/holding.ts";
 import type { Limits } from "../policy/limits.ts";
 import { takeLocally } from "../policy/local.ts";
+import { noRefusals, nthRefusal, type Refusals } from "../policy/prediction.ts";
 import type { Tier } from "../policy/tier.ts";
 import type { Window } from "../policy/window.ts";
 import type { Ports, Stamps, WaitUntil } from "../ports.ts";
 import { createBoundedMap } from "./bounded-map.ts";
-import { createLane, type Identity, type Lane } from "./lane.ts";
+import { createLane, type Identity, type Lane, type Wire } from "./lane.ts";
 
 /** A request for units on behalf of a client. */
 export interface Take {
@@ -43,6 +44,8 @@ export interface Verdict {
   readonly retryAfterMs: number;
   /** Refused by a limit that load has lowered; what the client used is within the limit of low load. */
   readonly reduced: boolean;
+  /** How many refusals of this client this is within the window, from 1; 0 when granted. */
+  readonly nth: number;
 }
 
 /** A client's record. */
@@ -55,6 +58,7 @@ export interface Entry {
   tier: Tier | null;
   /** What was given out without a counter. */
   local: Window | null;
+  readonly refusals: Refusals;
 }
 
 /** The quota of one isolate. */
@@ -71,7 +75,7 @@ const ENTRIES = 10_000;
 const LANES = 8_192;
 
 /** Quotas that know nothing yet. */
-export function createQuotas(config: Config, ports: Ports): Quotas {
+export function createQuotas(config: Config, ports: Ports, wire: Wire): Quotas {
   const entries = createBoundedMap<Entry>(ENTRIES);
   const lanes = createBoundedMap<Lane>(LANES);
   let identity: Identity | null = null;
@@ -81,7 +85,7 @@ export function createQuotas(config: Config, ports: Ports): Quotas {
     let entry = entries.get(key);
     if (entry === undefined) {
       const place = ports.counters.placeOf(take.client, take.continent());
-      entry = { key, holding: newHolding(), place, tier: null, local: null };
+      entry = { key, holding: newHolding(), place, tier: null, local: null, refusals: noRefusals() };
       entries.set(key, entry);
     }
     return entry;
@@ -91,7 +95,7 @@ export function createQuotas(config: Config, ports: Ports): Quotas {
     let lane = lanes.get(place);
     if (lane === undefined) {
       identity ??= newIdentity(ports);
-      lane = createLane(place, identity, config, ports);
+      lane = createLane(place, identity, wire, config, ports);
       lanes.set(place, lane);
     }
     return lane;
@@ -101,6 +105,7 @@ export function createQuotas(config: Config, ports: Ports): Quotas {
     take(take, nowMs, waitUntil) {
       const entry = entryOf(take);
       const decision = decide(entry.holding, take.cost, beliefOf(take), nowMs);
+      if (decision.kind === "refused") wire.count("deniedLocally", 1);
       if (decision.kind !== "unknown") return verdictOf(entry, take, decision, nowMs);
       return laneTo(entry.place).ask({ entry, take, waitUntil });
     },
@@ -113,7 +118,8 @@ export function createQuotas(config: Config, ports: Ports): Quotas {
       entry.local = taken.window;
       const { granted, remaining, retryAfterMs } = taken;
       const growsAtMs = granted ? null : nowMs + retryAfterMs;
-      return { granted, tier, limit, windowMs, remaining, growsAtMs, retryAfterMs, reduced: false };
+      const nth = granted ? 0 : nthRefusal(entry.refusals, windowMs, nowMs);
+      return { granted, tier, limit, windowMs, remaining, growsAtMs, retryAfterMs, reduced: false, nth };
     },
   };
 }
@@ -131,7 +137,7 @@ export function beliefOf({ limits, windowMs, stamps }: Take): Belief {
 
 /** What a decision from the record means to the one who asked. */
 export function verdictOf(
-  { holding, tier }: Entry,
+  { holding, tier, refusals }: Entry,
   take: Take,
   decision: Exclude<Decision, { kind: "unknown" }>,
   nowMs: number,
@@ -150,5 +156,6 @@ export function verdictOf(
     growsAtMs: grows === null ? null : Math.max(answeredMs + grows, nowMs + 1),
     retryAfterMs: isGranted ? 0 : decision.retryAfterMs,
     reduced: !isGranted && limit < take.limits.low && (answer?.used ?? 0) <= take.limits.low,
+    nth: isGranted ? 0 : nthRefusal(refusals, windowMs, nowMs),
   };
 }

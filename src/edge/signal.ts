@@ -1,5 +1,6 @@
 /**
- * This isolate's copy of the KV documents, and the tier that follows from them.
+ * What this isolate knows of load: its copy of the KV documents, the newest word of the meter it has heard, and the tier
+ * that follows from both.
  *
  * KV is read behind requests. A request waits for it only when there is nothing to go by: 250 ms at most when an
  * isolate starts, 100 ms when its copy is older than twice its refresh (an isolate that was idle). Waits are counted
@@ -8,38 +9,57 @@
  * A document that is not valid changes nothing: the last good one stays, also for isolates that start later, which find
  * it under `tier-tables:good`.
  *
- * What was read is stamped with the moment as of which it is known to be current. A change that this isolate sees
- * happen is as new as the read; anything else only proves what was current before KV's own delay. Counters order what
- * different isolates believe by these stamps. The price: an isolate that starts on a late copy can hold a counter back
- * until that delay is over.
+ * The meter's word comes with the answers of meter and counters, seconds old, and from KV, up to a minute late; the newest
+ * is kept, wherever it came from.
+ *
+ * What is believed is stamped with the moment as of which it is known to be current; counters order by it what different
+ * isolates believe. The word carries its own moment. A change of a document that this isolate sees happen is as new as
+ * the read; anything else only proves what was current before KV's own delay. The price: an isolate that starts on a late
+ * copy can hold a counter back until that delay is over, or until it has heard the meter.
  */
-
-import { readPin, readRate } from "../config/signals.ts";
+import {
+  DOCUMENT_KEYS,
+  EDGE_RATE_KEY,
+  EMPTY_DOCUMENT,
+  GOOD_TABLES_KEY,
+  KEYS_OF_OTHERS,
+  PIN_KEY,
+  RATE_KEY,
+  readSignals,
+  type SignalDocuments,
+  TABLES_KEY,
+  type Texts,
+} from "../config/documents.ts";
 import { readTierTables } from "../config/tables.ts";
 import type { Config } from "../config/vars.ts";
+import { within } from "../deadline.ts";
 import { type Endpoints, endpointsOf } from "../policy/endpoint.ts";
 import { BUILT_IN, type TierTables } from "../policy/limits.ts";
-import { deriveLoad, type Published } from "../policy/load.ts";
-import { type Standing, standing } from "../policy/tier.ts";
+import { type Outlook, outlook } from "../policy/outlook.ts";
+import type { Shares } from "../policy/overload.ts";
+import { type EdgeSignal, laterOf } from "../policy/publication.ts";
 import type { Ports, Stamps, WaitUntil } from "../ports.ts";
-import { within } from "./deadline.ts";
 
 /** What a request is judged by. */
 export interface Rules extends Stamps {
   readonly tables: TierTables;
   readonly endpoints: Endpoints;
+  /** What of each profile's requests to shed. */
+  readonly shed: Shares;
 }
 
-/** Keeps the copy; one per isolate. */
+/** Keeps what is known; one per isolate. */
 export interface SignalKeeper {
   /** The rules at `nowMs`; a promise only where a request has to wait for them. */
   readonly rulesAt: (nowMs: number, waitUntil: WaitUntil) => Rules | Promise<Rules>;
+  /** The newest word of the meter; null before the first. */
+  readonly word: () => EdgeSignal | null;
+  /** Hears a word of the meter, whoever passed it on. */
+  readonly hear: (word: EdgeSignal) => void;
+  /** Unix ms of the read that first showed the present documents; 0 while none was seen to change. */
+  readonly changedMs: () => number;
 }
 
-const KEYS = ["tier-tables", "request-rate", "request-rate:edge", "load-pin"] as const;
-const GOOD_KEY = "tier-tables:good";
-/** The document that changes nothing: what stands for "none" where one must be named. */
-const EMPTY_DOCUMENT = "{}";
 const START_WAIT_MS = 250;
 const IDLE_WAIT_MS = 100;
 /** A read that has not come back by then never will. */
@@ -48,13 +68,17 @@ const READ_TIMEOUT_MS = 10_000;
 const IDLE_MS = 300_000;
 /** The tier follows time (a hold that ends, a signal that goes stale) within this. */
 const REVIEW_MS = 1_000;
+/** Shares to shed that are older would outlive the flood they were for. */
+const SHED_MAX_AGE_MS = 30_000;
+const NO_SHARES: Shares = {};
 
-interface Copy {
-  readonly texts: ReadonlyMap<string, string | null>;
+interface Copy extends SignalDocuments {
+  readonly texts: Texts;
   readonly tables: TierTables;
   readonly tablesAsOfMs: number;
-  readonly published: Published;
-  readonly publishedAsOfMs: number;
+  /** Of signals and pin. */
+  readonly signalsAsOfMs: number;
+  readonly changedMs: number;
   /** When the read that made this copy began. */
   readonly readAtMs: number;
 }
@@ -62,8 +86,9 @@ interface Copy {
 /** A keeper that has read nothing yet. */
 export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
   let copy: Copy | null = null;
+  let word: EdgeSignal | null = null;
   let rules: Rules | null = null;
-  let stands: Standing | null = null;
+  let stands: Outlook | null = null;
   let reviewAtMs = 0;
   let lookedMs = 0;
   let reading: { readonly startedMs: number; readonly done: Promise<unknown> } | null = null;
@@ -96,8 +121,9 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
 
   async function read(startedMs: number, waitUntil: WaitUntil): Promise<void> {
     try {
-      const texts = await ports.documents.read(KEYS);
+      const texts = await ports.documents.read(DOCUMENT_KEYS);
       copy = await copyFrom(texts, startedMs);
+      if (copy.word !== null) hear(copy.word);
       reviewAtMs = 0;
       waitUntil(keepGood(copy).catch((error) => ports.log("warn", "good-tables-not-kept", { error: String(error) })));
     } catch (error) {
@@ -105,18 +131,22 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
     }
   }
 
-  async function copyFrom(texts: ReadonlyMap<string, string | null>, startedMs: number): Promise<Copy> {
+  async function copyFrom(texts: Texts, startedMs: number): Promise<Copy> {
     const previous = copy;
     const changed = (keys: readonly string[]) => keys.some((key) => previous?.texts.get(key) !== texts.get(key));
     const asOfMs = (keys: readonly string[], before: number | undefined) =>
       previous !== null && changed(keys) ? startedMs : Math.max(before ?? 0, startedMs - kvDelayMs);
-    const isNewTables = previous === null || changed(["tier-tables"]);
+    const isNewTables = previous === null || changed([TABLES_KEY]);
+    const signals = readSignals(texts);
+    if (signals.pinFault !== null) ports.log("error", "load-pin-unusable", { reason: signals.pinFault });
+    const signalKeys = signals.edge === null ? [RATE_KEY, PIN_KEY] : [RATE_KEY, PIN_KEY, EDGE_RATE_KEY];
     return {
+      ...signals,
       texts,
-      tables: isNewTables ? await tablesFrom(texts.get("tier-tables") ?? null) : previous.tables,
-      tablesAsOfMs: asOfMs(["tier-tables"], previous?.tablesAsOfMs),
-      published: publishedFrom(texts),
-      publishedAsOfMs: asOfMs(KEYS.slice(1), previous?.publishedAsOfMs),
+      tables: isNewTables ? await tablesFrom(texts.get(TABLES_KEY) ?? null) : previous.tables,
+      tablesAsOfMs: asOfMs([TABLES_KEY], previous?.tablesAsOfMs),
+      signalsAsOfMs: asOfMs(signalKeys, previous?.signalsAsOfMs),
+      changedMs: previous !== null && changed(KEYS_OF_OTHERS) ? startedMs : (previous?.changedMs ?? 0),
       readAtMs: startedMs,
     };
   }
@@ -126,34 +156,26 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
     if (read.ok) return read.tables;
     ports.log("error", "tier-tables-refused", { faults: read.faults });
     if (copy !== null) return copy.tables;
-    const good = readTierTables((await ports.documents.read([GOOD_KEY])).get(GOOD_KEY) ?? EMPTY_DOCUMENT);
+    const good = readTierTables((await ports.documents.read([GOOD_TABLES_KEY])).get(GOOD_TABLES_KEY) ?? EMPTY_DOCUMENT);
     return good.ok ? good.tables : BUILT_IN;
   }
 
   /** Remembers a valid document for isolates that start while an invalid one stands under its key. */
   let kept: string | null | undefined;
   async function keepGood({ texts }: Copy): Promise<void> {
-    const text = texts.get("tier-tables") ?? null;
+    const text = texts.get(TABLES_KEY) ?? null;
     if (text === kept || !readTierTables(text ?? EMPTY_DOCUMENT).ok) return;
-    const good = (await ports.documents.read([GOOD_KEY])).get(GOOD_KEY) ?? null;
+    const good = (await ports.documents.read([GOOD_TABLES_KEY])).get(GOOD_TABLES_KEY) ?? null;
     const isKnown = good === (text ?? EMPTY_DOCUMENT) || (good === null && text === null);
-    if (!isKnown) await ports.documents.write(GOOD_KEY, text ?? EMPTY_DOCUMENT);
+    if (!isKnown) await ports.documents.write(GOOD_TABLES_KEY, text ?? EMPTY_DOCUMENT);
     kept = text;
   }
 
-  function publishedFrom(texts: ReadonlyMap<string, string | null>): Published {
-    const external = texts.get("request-rate") ?? null;
-    const edge = texts.get("request-rate:edge") ?? null;
-    const pinText = texts.get("load-pin") ?? null;
-    const pin = pinText === null ? null : readPin(pinText);
-    if (pin !== null && "unusable" in pin) ports.log("error", "load-pin-unusable", { reason: pin.unusable });
-    return {
-      signals: [
-        ...(external === null ? [] : [readRate("external", external)]),
-        ...(edge === null ? [] : [readRate("edge", edge)]),
-      ],
-      pin: pin === null || "unusable" in pin ? null : pin,
-    };
+  function hear(heard: EdgeSignal): void {
+    const later = laterOf(word, heard, ports.nowMs());
+    if (later === word) return;
+    word = later;
+    reviewAtMs = 0;
   }
 
   function review(nowMs: number): Rules {
@@ -162,35 +184,48 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
     // An isolate that has not looked for so long knows no more than one that starts.
     const before = nowMs - lookedMs > IDLE_MS ? null : stands;
     lookedMs = nowMs;
-    stands = standing(before, seenAt(nowMs, tables), tables.thresholds, tables.hysteresis, nowMs);
-    const turnedNow = rules !== null && rules.tierAsOfMs > 0 && before?.tier !== stands.tier;
+    stands = outlookAt(before, tables, nowMs);
+    const hasTurned = rules !== null && rules.tierAsOfMs > 0 && before?.tier !== stands.tier;
     rules = {
       tables,
       endpoints: endpointsOf(tables.profiles),
       tablesAsOfMs: copy?.tablesAsOfMs ?? 0,
       tier: stands.tier,
-      tierAsOfMs: copy === null ? 0 : turnedNow ? nowMs : Math.max(rules?.tierAsOfMs ?? 0, copy.publishedAsOfMs),
+      tierAsOfMs: Math.max(rules?.tierAsOfMs ?? 0, tierAsOfMs(stands, hasTurned, tables, nowMs)),
+      shed: sharesAt(nowMs),
     };
-    const pinEndsMs = copy?.published.pin?.untilMs ?? Number.POSITIVE_INFINITY;
+    const pinEndsMs = copy?.pin?.untilMs ?? Number.POSITIVE_INFINITY;
     reviewAtMs = pinEndsMs > nowMs ? Math.min(nowMs + REVIEW_MS, pinEndsMs) : nowMs + REVIEW_MS;
     return rules;
   }
 
-  function seenAt(nowMs: number, tables: TierTables): Parameters<typeof standing>[1] {
-    if (copy === null) return { basis: "fallback", tier: tables.signal.fallbackTier };
-    const rate = { capacityRpm: tables.capacityRpm, maxAgeMs: tables.signal.maxAgeMs };
-    const load = deriveLoad(copy.published, rate, nowMs);
-    switch (load.kind) {
-      case "pinned":
-        return { basis: "pin", load: load.load };
-      case "measured":
-        return { basis: "load", load: load.load };
-      case "unpublished":
-        return { basis: "load", load: 0 };
-      case "stale":
-        return { basis: "fallback", tier: tables.signal.fallbackTier };
-    }
+  function outlookAt(before: Outlook | null, tables: TierTables, nowMs: number): Outlook {
+    if (copy === null && word === null)
+      return { tier: tables.signal.fallbackTier, basis: "fallback", load: { kind: "stale" }, course: null };
+    const external = copy?.external ?? null;
+    const edge = word === null ? (copy?.edge ?? null) : { source: "edge" as const, ...word };
+    const signals = [external, edge].filter((signal) => signal !== null);
+    return outlook(before, { signals, pin: copy?.pin ?? null }, word?.tier ?? null, tables, nowMs);
   }
 
-  return { rulesAt };
+  /** As of when the tier is known: what the meter said it says as of then; what turned by itself, turned now. */
+  function tierAsOfMs({ basis }: Outlook, hasTurned: boolean, { signal }: TierTables, nowMs: number): number {
+    const knownMs = copy?.signalsAsOfMs ?? 0;
+    const saidMs = word?.publishedAtMs ?? Number.NEGATIVE_INFINITY;
+    if (basis === "load" && nowMs - saidMs <= signal.maxAgeMs)
+      return Math.max(knownMs, Math.min(saidMs, nowMs), pinEndedMs(nowMs));
+    return hasTurned ? nowMs : knownMs;
+  }
+
+  function pinEndedMs(nowMs: number): number {
+    const untilMs = copy?.pin?.untilMs ?? null;
+    return untilMs !== null && untilMs <= nowMs ? untilMs : 0;
+  }
+
+  function sharesAt(nowMs: number): Shares {
+    const saidMs = word?.publishedAtMs ?? null;
+    return word !== null && saidMs !== null && nowMs - saidMs <= SHED_MAX_AGE_MS ? word.shed : NO_SHARES;
+  }
+
+  return { rulesAt, word: () => word, hear, changedMs: () => copy?.changedMs ?? 0 };
 }

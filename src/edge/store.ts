@@ -15,9 +15,10 @@
  *
  * A cache that fails or does not answer within 250 ms holds nothing, and is left alone for 5 s.
  */
+
+import { within } from "../deadline.ts";
 import { type Fields, type Kept, namesIn } from "../policy/freshness.ts";
 import type { Ports } from "../ports.ts";
-import { within } from "./deadline.ts";
 
 /** An answer as it is kept. Its body is read or cancelled by whoever found it. */
 export interface Copy {

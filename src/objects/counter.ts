@@ -8,7 +8,8 @@
  * changes nothing and writes nothing.
  *
  * A shard decides by the newest tables and tier it has seen: isolates learn of a change at different times, and one that
- * is late must not undo it.
+ * is late must not undo it. It also passes the meter's newest word on, so that an isolate which asks a counter hears of a
+ * spike at once; that word is not kept across an eviction.
  *
  * Bounds: accounts in memory (a further client gets no answer, and the isolate's failure policy applies); one alarm
  * sweeps what has expired until the storage is empty.
@@ -16,6 +17,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { openAccount, serve } from "../policy/account.ts";
 import type { Limits } from "../policy/limits.ts";
+import { type EdgeSignal, laterOf } from "../policy/publication.ts";
 import { TIERS } from "../policy/tier.ts";
 import type { Batch, BatchAnswer } from "../ports.ts";
 import { type Journal, openJournal } from "./journal.ts";
@@ -47,6 +49,7 @@ interface Tables {
 export class CounterShard extends DurableObject {
   #journal: Journal;
   #rules: Rules;
+  #word: EdgeSignal | null = null;
   #hasAlarm: boolean | null = null;
   #roomMadeMs = 0;
 
@@ -80,7 +83,7 @@ export class CounterShard extends DurableObject {
       if (isLent) await written;
       else this.ctx.waitUntil(written);
     }
-    return { answers, tier: this.#rules.tier, rowsWritten };
+    return { answers, tier: this.#rules.tier, word: this.#newsFor(batch), rowsWritten };
   }
 
   /** Drops what has expired; sets the next alarm while anything is left. */
@@ -98,8 +101,9 @@ export class CounterShard extends DurableObject {
   }
 
   /** Keeps the newest tables and tier; writes only what has really changed. @returns rows written. */
-  #learn({ tier, tierAsOfMs, tablesAsOfMs, asks }: Batch, nowMs: number): number {
+  #learn({ tier, tierAsOfMs, tablesAsOfMs, asks, word }: Batch, nowMs: number): number {
     const rules = this.#rules;
+    this.#word = laterOf(this.#word, word, nowMs);
     let isChanged = false;
     // A stamp from a clock that runs ahead must not outlive this moment.
     const seenMs = Math.min(tierAsOfMs, nowMs);
@@ -122,6 +126,11 @@ export class CounterShard extends DurableObject {
     if (!isChanged) return 0;
     this.ctx.storage.kv.put(RULES, rules);
     return 1;
+  }
+
+  /** The word, where the asker's is older. */
+  #newsFor({ wordAtMs }: Batch): EdgeSignal | null {
+    return (this.#word?.publishedAtMs ?? 0) > wordAtMs ? this.#word : null;
   }
 
   #hasRoom(nowMs: number): boolean {

@@ -26,6 +26,7 @@ export type Denial =
   | { readonly reason: "origin-unreachable" }
   | { readonly reason: "origin-timeout" }
   | { readonly reason: "circuit-open"; readonly retryAfterMs: number }
+  | { readonly reason: "overloaded"; readonly retryAfterMs: number }
   | { readonly reason: "not-found" }
   | { readonly reason: "internal" };
 
@@ -63,6 +64,8 @@ export function problemFor(denial: Denial): Problem {
       return own(504, denial.reason, "Origin timed out", "The origin did not answer in time.");
     case "circuit-open":
       return own(503, denial.reason, "Origin is failing", "The origin fails, and is left alone for a while.", denial);
+    case "overloaded":
+      return own(503, denial.reason, "Overloaded", "More is asked of the origin than it can carry.", denial);
     case "not-found":
       return own(404, denial.reason, "Not found", "There is nothing here.");
     case "internal":

@@ -26,7 +26,12 @@ export interface Flush {
   readonly events: readonly number[];
   /** Requests at the origin at this moment. */
   readonly inFlight: number;
+  /** Whether this isolate leaves the origin alone at this moment. */
+  readonly isCircuitOpen: boolean;
 }
+
+/** How an isolate stands at the moment of sending. */
+export type Present = Pick<Flush, "inFlight" | "isCircuitOpen">;
 
 /** What an isolate keeps for its flushes. */
 export interface Reporter {
@@ -60,12 +65,12 @@ export function flushWaitMs({ pending, tally, sentMs }: Reporter, nowMs: number)
 }
 
 /** The flush to send now: the one that was not acknowledged, else all that was counted since; null for nothing. */
-export function nextFlush(reporter: Reporter, inFlight: number, nowMs: number): Flush | null {
+export function nextFlush(reporter: Reporter, present: Present, nowMs: number): Flush | null {
   if (reporter.pending === null) close(reporter, nowMs);
   if (reporter.pending === null) return null;
   reporter.sentMs = nowMs;
   const { flush, closedMs } = reporter.pending;
-  return { ...flush, ageMs: Math.max(0, nowMs - closedMs), inFlight };
+  return { ...flush, ...present, ageMs: Math.max(0, nowMs - closedMs) };
 }
 
 /** The meter has counted the flush of that number, now or before. */
@@ -79,7 +84,8 @@ function close(reporter: Reporter, nowMs: number): void {
   reporter.number++;
   const spanMs = Math.max(0, nowMs - tally.startedMs);
   const { number } = reporter;
-  const flush = { isolate, number, spanMs, ageMs: 0, rows: [...tally.rows], events: tally.events, inFlight: 0 };
+  const counted = { rows: [...tally.rows], events: tally.events };
+  const flush = { isolate, number, spanMs, ageMs: 0, ...counted, inFlight: 0, isCircuitOpen: false };
   reporter.pending = { flush, closedMs: nowMs };
   reporter.tally = newTally();
 }

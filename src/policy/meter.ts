@@ -91,8 +91,8 @@ export function newMeter(nowMs: number): Meter {
  */
 export function absorb(meter: Meter, flush: Flush, nowMs: number): boolean {
   if (!isWellFormed(flush)) return false;
-  const { isolate, number, inFlight } = flush;
-  if (!isNews(meter.isolates, isolate, { number, atMs: nowMs, inFlight })) return false;
+  const { isolate, number, inFlight, isCircuitOpen } = flush;
+  if (!isNews(meter.isolates, isolate, { number, atMs: nowMs, inFlight, isCircuitOpen })) return false;
   for (let i = 0; i < EVENTS.length; i++) add(meter.events, i, flush.events[i] ?? 0);
   const seconds = stretchOf(flush, SECOND_MS, nowMs);
   const fleet = new Array<number>(FLEET_WIDTH).fill(0);

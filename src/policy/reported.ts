@@ -17,6 +17,7 @@ export interface Reported {
   readonly atMs: number;
   /** Requests it had at the origin. */
   readonly inFlight: number;
+  readonly isCircuitOpen: boolean;
 }
 
 /** Isolates by name. */
@@ -31,7 +32,7 @@ export const ISOLATES = 16_384;
 /** Isolates live for minutes to hours; one silent for so long is gone. */
 const GENERATION_MS = 600_000;
 /** An isolate that has not reported for three flushes has nothing under way that it could still tell of. */
-const IN_FLIGHT_MAX_AGE_MS = 15_000;
+const PRESENT_MAX_AGE_MS = 15_000;
 
 /** Nobody has reported. */
 export function newIsolates(nowMs: number): Isolates {
@@ -63,10 +64,13 @@ export function lastReports({ young, old }: Isolates): ReadonlyMap<string, Repor
   return old.size === 0 ? young : new Map([...old, ...young]);
 }
 
-/** Requests at the origin, as far as isolates have told of late. */
-export function inFlightOf(isolates: Isolates, nowMs: number): number {
-  let sum = 0;
-  for (const { atMs, inFlight } of lastReports(isolates).values())
-    if (Math.abs(nowMs - atMs) <= IN_FLIGHT_MAX_AGE_MS) sum += inFlight;
-  return sum;
+/** Requests at the origin, and isolates that leave it alone, as far as isolates have told of late. */
+export function presentOf(isolates: Isolates, nowMs: number): { inFlight: number; openCircuits: number } {
+  const present = { inFlight: 0, openCircuits: 0 };
+  for (const { atMs, inFlight, isCircuitOpen } of lastReports(isolates).values()) {
+    if (Math.abs(nowMs - atMs) > PRESENT_MAX_AGE_MS) continue;
+    present.inFlight += inFlight;
+    if (isCircuitOpen) present.openCircuits++;
+  }
+  return present;
 }

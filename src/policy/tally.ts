@@ -40,6 +40,10 @@ export const EVENTS = [
   "counterFailures",
   "deniedLocally",
   "withoutAddress",
+  "circuitOpened",
+  "circuitHalfOpened",
+  "circuitClosed",
+  "documentsRefused",
 ] as const;
 export type MeterEvent = (typeof EVENTS)[number];
 

@@ -6,10 +6,12 @@ const UNSET: Config = {
   originUrl: null,
   counterShards: 8,
   signalRefreshMs: 30_000,
+  publishMs: 10_000,
   originTimeoutMs: 30_000,
   counterTimeoutMs: 500,
   corsAllowOrigins: new Set(),
   originSecrets: [],
+  tokens: { admin: null, metrics: null, signal: null },
 };
 
 function refusal(vars: Readonly<Record<string, unknown>>): unknown {
@@ -25,6 +27,7 @@ describe("readVars", () => {
     "ORIGIN_URL",
     "COUNTER_SHARDS",
     "SIGNAL_REFRESH_SECONDS",
+    "PUBLISH_SECONDS",
     "ORIGIN_TIMEOUT_MS",
     "COUNTER_TIMEOUT_MS",
     "CORS_ALLOW_ORIGINS",
@@ -44,6 +47,7 @@ describe("readVars", () => {
   it.each([
     { name: "COUNTER_SHARDS", member: "counterShards", factor: 1, min: 1, max: 1_024 },
     { name: "SIGNAL_REFRESH_SECONDS", member: "signalRefreshMs", factor: 1_000, min: 1, max: 3_600 },
+    { name: "PUBLISH_SECONDS", member: "publishMs", factor: 1_000, min: 1, max: 3_600 },
     { name: "ORIGIN_TIMEOUT_MS", member: "originTimeoutMs", factor: 1, min: 1, max: 600_000 },
     { name: "COUNTER_TIMEOUT_MS", member: "counterTimeoutMs", factor: 1, min: 1, max: 60_000 },
   ] as const)("reads $name as a string and as a number, from $min to $max", ({ name, member, factor, min, max }) => {
@@ -77,6 +81,11 @@ describe("readVars", () => {
       expect(error).toBeInstanceOf(ConfigError);
       expect(error).toMatchObject({ path: "COUNTER_SHARDS", got: 7.5 });
     }
+  });
+
+  it("reads the tokens, each by its own name", () => {
+    const vars = { ADMIN_TOKEN: "a", METRICS_TOKEN: " m ", SIGNAL_TOKEN: "" };
+    expect(readVars(vars)).toEqual({ ...UNSET, tokens: { admin: "a", metrics: "m", signal: null } });
   });
 
   it("takes part seconds for SIGNAL_REFRESH_SECONDS", () => {

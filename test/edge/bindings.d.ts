@@ -3,5 +3,6 @@ declare namespace Cloudflare {
   interface Env {
     readonly EDGE_KV: KVNamespace;
     readonly COUNTERS: DurableObjectNamespace<import("../../src/objects/counter.ts").CounterShard>;
+    METER: DurableObjectNamespace<import("../../src/objects/meter.ts").LoadMeter>;
   }
 }

@@ -53,6 +53,10 @@ const ANSWERS: { readonly [R in Denial["reason"]]: { denial: Extract<Denial, { r
     denial: { reason: "circuit-open", retryAfterMs: 2_001 },
     told: { status: 503, type: `${OWN}circuit-open`, members: {}, retryAfterSeconds: 3 },
   },
+  overloaded: {
+    denial: { reason: "overloaded", retryAfterMs: 5_001 },
+    told: { status: 503, type: `${OWN}overloaded`, members: {}, retryAfterSeconds: 6 },
+  },
   "not-found": {
     denial: { reason: "not-found" },
     told: { status: 404, type: `${OWN}not-found`, members: {}, retryAfterSeconds: null },

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { acknowledge, FLUSH_EVERY_MS, flushWaitMs, newReporter, nextFlush } from "../../src/policy/flush.ts";
 import { countOutcome, outcomeAt } from "../../src/policy/tally.ts";
+import { AT_REST } from "./flushes.ts";
 
 const T = 1_764_000_000_000;
 
@@ -21,7 +22,7 @@ describe("flushWaitMs", () => {
   it("lets the first flush go at once and the next after the pause", () => {
     const reporter = counted(1, T);
     expect(flushWaitMs(reporter, T)).toBe(0);
-    const flush = nextFlush(reporter, 0, T);
+    const flush = nextFlush(reporter, AT_REST, T);
     acknowledge(reporter, flush?.number ?? 0);
     expect(flushWaitMs(reporter, T + 1_000)).toBeNull();
     counted(1, T + 1_000, reporter);
@@ -31,7 +32,7 @@ describe("flushWaitMs", () => {
 
   it("waits a pause at most after the clock has stepped back", () => {
     const reporter = counted(1, T);
-    nextFlush(reporter, 0, T);
+    nextFlush(reporter, AT_REST, T);
     expect(flushWaitMs(reporter, T - 3_600_000)).toBe(FLUSH_EVERY_MS);
   });
 });
@@ -40,19 +41,19 @@ describe("nextFlush", () => {
   it("carries what was counted, how long that took, and what is at the origin", () => {
     const reporter = counted(3, T);
     counted(2, T + 4_000, reporter);
-    const flush = nextFlush(reporter, 7, T + 5_000);
-    expect(flush).toMatchObject({ isolate: "a", number: 1, spanMs: 5_000, ageMs: 0, inFlight: 7 });
+    const flush = nextFlush(reporter, { inFlight: 7, isCircuitOpen: true }, T + 5_000);
+    expect(flush).toMatchObject({ isolate: "a", number: 1, spanMs: 5_000, ageMs: 0, inFlight: 7, isCircuitOpen: true });
     expect(admittedIn(flush)).toBe(5);
   });
 
   it("sends again what was not acknowledged, as it was, and what came meanwhile afterwards", () => {
     const reporter = counted(3, T);
-    const first = nextFlush(reporter, 0, T);
+    const first = nextFlush(reporter, AT_REST, T);
     counted(4, T + 1_000, reporter);
-    const again = nextFlush(reporter, 0, T + 5_000);
+    const again = nextFlush(reporter, AT_REST, T + 5_000);
     expect([again?.number, again?.ageMs, admittedIn(again)]).toEqual([first?.number, 5_000, 3]);
     acknowledge(reporter, 1);
-    const second = nextFlush(reporter, 0, T + 10_000);
+    const second = nextFlush(reporter, AT_REST, T + 10_000);
     expect([second?.number, second?.spanMs, admittedIn(second)]).toEqual([2, 9_000, 4]);
   });
 
@@ -60,29 +61,29 @@ describe("nextFlush", () => {
     const reporter = newReporter("a");
     for (let at = 0; at < 600; at++) {
       counted(1, T + at * 1_000, reporter);
-      if (flushWaitMs(reporter, T + at * 1_000) === 0) nextFlush(reporter, 0, T + at * 1_000);
+      if (flushWaitMs(reporter, T + at * 1_000) === 0) nextFlush(reporter, AT_REST, T + at * 1_000);
     }
-    const first = nextFlush(reporter, 0, T + 600_000);
+    const first = nextFlush(reporter, AT_REST, T + 600_000);
     acknowledge(reporter, first?.number ?? 0);
-    const rest = nextFlush(reporter, 0, T + 605_000);
+    const rest = nextFlush(reporter, AT_REST, T + 605_000);
     expect(admittedIn(first) + admittedIn(rest)).toBe(600);
   });
 
   it("is not changed by what is counted after it", () => {
     const reporter = counted(1, T);
-    const flush = nextFlush(reporter, 0, T);
+    const flush = nextFlush(reporter, AT_REST, T);
     counted(9, T, reporter);
     expect(admittedIn(flush)).toBe(1);
   });
 
   it("ignores an acknowledgement of another flush", () => {
     const reporter = counted(1, T);
-    nextFlush(reporter, 0, T);
+    nextFlush(reporter, AT_REST, T);
     acknowledge(reporter, 7);
-    expect(nextFlush(reporter, 0, T + 5_000)?.number).toBe(1);
+    expect(nextFlush(reporter, AT_REST, T + 5_000)?.number).toBe(1);
   });
 
   it("is null where nothing was counted", () => {
-    expect(nextFlush(newReporter("a"), 0, T)).toBeNull();
+    expect(nextFlush(newReporter("a"), AT_REST, T)).toBeNull();
   });
 });

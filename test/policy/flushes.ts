@@ -1,7 +1,10 @@
 /** Flushes for tests: what an isolate would send after it has counted so much. */
-import type { Flush } from "../../src/policy/flush.ts";
+import type { Flush, Present } from "../../src/policy/flush.ts";
 import { countAnswer, countOutcome, newTally, type Outcome } from "../../src/policy/tally.ts";
 import type { Tier } from "../../src/policy/tier.ts";
+
+/** Nothing under way. */
+export const AT_REST: Present = { inFlight: 0, isCircuitOpen: false };
 
 /** Requests by outcome. */
 export type Counts = Partial<Record<Outcome, number>>;
@@ -16,5 +19,5 @@ export function flushOf(counts: Counts, more: Partial<Flush> & { profile?: strin
       if (outcome === "admitted") countAnswer(tally, profile, 200, 100, 0);
     }
   const { rows, events } = tally;
-  return { isolate: "a", number: 1, spanMs: 0, ageMs: 0, inFlight: 0, events, rows: [...rows], ...members };
+  return { isolate: "a", number: 1, spanMs: 0, ageMs: 0, ...AT_REST, events, rows: [...rows], ...members };
 }

@@ -13,7 +13,7 @@ import {
   signalAt,
 } from "../../src/policy/load-loop.ts";
 import { countOutcome } from "../../src/policy/tally.ts";
-import { flushOf } from "./flushes.ts";
+import { AT_REST, flushOf } from "./flushes.ts";
 
 const T = Date.UTC(2026, 10, 23, 15, 0, 0);
 const S = 1_000;
@@ -128,7 +128,7 @@ describe("a loop that is taken up again", () => {
         for (let n = 0; n < 3; n++) countOutcome(reporter.tally, "default", "low", "admitted", nowMs);
         offered += 3;
         if (flushWaitMs(reporter, nowMs) !== 0) continue;
-        const flush = nextFlush(reporter, 0, nowMs);
+        const flush = nextFlush(reporter, AT_REST, nowMs);
         if (flush === null || isAway) continue;
         receive(loop, flush, RULES, nowMs);
         // One answer in seven is lost on its way back.
@@ -137,7 +137,7 @@ describe("a loop that is taken up again", () => {
     }
     for (let more = 0; more < 4; more++)
       for (const reporter of reporters) {
-        const flush = nextFlush(reporter, 0, T + (600 + 5 * more) * S);
+        const flush = nextFlush(reporter, AT_REST, T + (600 + 5 * more) * S);
         if (flush === null) continue;
         receive(loop, flush, RULES, T + (600 + 5 * more) * S);
         acknowledge(reporter, flush.number);

@@ -4,10 +4,10 @@ import type { Flush } from "../../src/policy/flush.ts";
 import { absorb, newMeter } from "../../src/policy/meter.ts";
 import { copyMeter, openMeter } from "../../src/policy/meter-copy.ts";
 import { minutesOf, profileRatesOf, ratesOf, responseMsAt } from "../../src/policy/meter-rates.ts";
-import { ISOLATES, inFlightOf } from "../../src/policy/reported.ts";
+import { ISOLATES, presentOf } from "../../src/policy/reported.ts";
 import { type Ring, valueAt } from "../../src/policy/ring.ts";
 import { countAnswer, newTally, OTHER_PROFILES, outcomeAt, ROW_LENGTH, ROWS_MAX } from "../../src/policy/tally.ts";
-import { type Counts, flushOf } from "./flushes.ts";
+import { AT_REST, type Counts, flushOf } from "./flushes.ts";
 
 /** Random cases take their time on a machine that does something else as well. */
 vi.setConfig({ testTimeout: 120_000 });
@@ -205,15 +205,15 @@ describe("the rates of a meter", () => {
   });
 });
 
-describe("inFlightOf", () => {
+describe("presentOf", () => {
   it("adds up what isolates told last, and leaves out who is silent", () => {
     const { meter } = told(
-      [0, flushOf({}, { inFlight: 5 })],
+      [0, flushOf({}, { inFlight: 5, isCircuitOpen: true })],
       [5_000, flushOf({}, { inFlight: 3, number: 2 })],
-      [0, flushOf({}, { inFlight: 4, isolate: "b" })],
+      [0, flushOf({}, { inFlight: 4, isolate: "b", isCircuitOpen: true })],
     );
-    expect(inFlightOf(meter.isolates, T + 5_000)).toBe(7);
-    expect(inFlightOf(meter.isolates, T + 18_000)).toBe(3);
+    expect(presentOf(meter.isolates, T + 5_000)).toEqual({ inFlight: 7, openCircuits: 1 });
+    expect(presentOf(meter.isolates, T + 18_000)).toEqual({ inFlight: 3, openCircuits: 0 });
   });
 });
 
@@ -328,7 +328,7 @@ describe("the bounds of the meter", () => {
   });
 });
 
-const EMPTY: Flush = { isolate: "a", number: 1, spanMs: 0, ageMs: 0, rows: [], events: [], inFlight: 0 };
+const EMPTY: Flush = { isolate: "a", number: 1, spanMs: 0, ageMs: 0, rows: [], events: [], ...AT_REST };
 
 function slotsOf({ stamps, values, width }: Ring): number {
   expect(values.length).toBe(stamps.length * width);

@@ -1,0 +1,200 @@
+/**
+ * LoadMeter: the one object that knows what the whole fleet sees. It keeps the time, the storage and KV for the load loop
+ * of policy, which decides everything.
+ *
+ * Flushes come from isolates, and each is answered with the meter's word. One alarm keeps it going while there is
+ * traffic, and for the minute after: it reads the documents of others again, publishes, and writes down what it has
+ * counted. In between, what was counted is written a second later, all of it in one row; a second's worth is what a crash
+ * of the machine or the hand-over at a deploy can lose. An eviction comes after ten idle seconds and loses nothing.
+ *
+ * Only this object writes `request-rate:edge`.
+ *
+ * Bounds: those of `meter.ts`; one row of some 25 KB, 360 KB with ten thousand isolates. One object takes about 500
+ * flushes a second; a fleet of more than 2,500 busy isolates needs meters by region that tell a root, by the same flush.
+ */
+import { DurableObject } from "cloudflare:workers";
+import {
+  DOCUMENT_KEYS,
+  EDGE_RATE_KEY,
+  EMPTY_DOCUMENT,
+  GOOD_TABLES_KEY,
+  KEYS_OF_OTHERS,
+  readSignals,
+  type SignalDocuments,
+  TABLES_KEY,
+  type Texts,
+} from "../config/documents.ts";
+import type { Fault } from "../config/rules.ts";
+import { readTierTables } from "../config/tables.ts";
+import { type Config, readVars } from "../config/vars.ts";
+import { within } from "../deadline.ts";
+import { log } from "../log.ts";
+import { BUILT_IN, type TierTables } from "../policy/limits.ts";
+import { deriveLoad } from "../policy/load.ts";
+import {
+  copyLoop,
+  dueAt,
+  type LoadLoop,
+  type LoopCopy,
+  type LoopRules,
+  openLoop,
+  published,
+  publishing,
+  receive,
+} from "../policy/load-loop.ts";
+import type { EdgeSignal } from "../policy/publication.ts";
+import { EVENTS } from "../policy/tally.ts";
+import { getLoadTier } from "../policy/tier.ts";
+import type { Report } from "../ports.ts";
+
+/** Bindings and vars that the meter reads. */
+interface Env {
+  readonly EDGE_KV: KVNamespace;
+}
+
+/** The documents as they are understood. */
+interface Understood extends SignalDocuments {
+  readonly tables: TierTables;
+  /** Why the present tables are not in force; null where they are. */
+  readonly faults: readonly Fault[] | null;
+}
+
+const LOOP = "loop";
+const DOCUMENTS = "documents";
+const SAVE_AFTER_MS = 1_000;
+/** KV has this long when nothing is known of it, and when it is asked behind a flush. */
+const FIRST_READ_MS = 250;
+const READ_MS = 5_000;
+const DOCUMENTS_REFUSED_AT = EVENTS.indexOf("documentsRefused");
+
+/** The meter of the fleet. */
+export class LoadMeter extends DurableObject<Env> {
+  readonly #config: Config;
+  readonly #loop: LoadLoop;
+  /** Stored, so that a meter that starts anew need not wait for KV; null before the first read. */
+  #texts: Texts | null;
+  #readAtMs = Number.NEGATIVE_INFINITY;
+  #understood: Understood;
+  #reading: Promise<void> | null = null;
+  #saving: ReturnType<typeof setTimeout> | null = null;
+  #hasAlarm: boolean | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#config = readVars(env as unknown as Record<string, unknown>);
+    this.#loop = openLoop(ctx.storage.kv.get<LoopCopy>(LOOP) ?? null, Date.now());
+    this.#texts = ctx.storage.kv.get<Texts>(DOCUMENTS) ?? null;
+    this.#understood = understand(this.#texts ?? new Map(), null);
+  }
+
+  /** Counts a flush, once, and answers with what the meter knows. */
+  async report({ flush, documentsChangedMs }: Report): Promise<EdgeSignal> {
+    await this.#refresh(documentsChangedMs);
+    const nowMs = Date.now();
+    const { isCounted, signal } = receive(this.#loop, flush, this.#rulesAt(nowMs), nowMs);
+    if (isCounted) this.#saveSoon();
+    await this.#wakeAt(nowMs);
+    return signal;
+  }
+
+  /** Publishes what is due and writes down what was counted; sets the next alarm while there is more to come. */
+  override async alarm(): Promise<void> {
+    this.#hasAlarm = true;
+    await this.#refresh(0);
+    const due = dueAt(this.#loop, this.#rulesAt(Date.now()), Date.now());
+    if (due.kind !== "wait") {
+      publishing(this.#loop, due.kind, Date.now());
+      published(this.#loop, due.kind, await this.#write(JSON.stringify(due.document)));
+    }
+    this.#save();
+    const nowMs = Date.now();
+    const next = dueAt(this.#loop, this.#rulesAt(nowMs), nowMs);
+    const waitMs = next.kind === "wait" ? next.waitMs : 0;
+    this.#hasAlarm = waitMs !== null;
+    if (waitMs !== null) await this.ctx.storage.setAlarm(nowMs + Math.min(Math.max(waitMs, 0), this.#config.publishMs));
+  }
+
+  /** @returns whether KV took it. */
+  async #write(text: string): Promise<boolean> {
+    try {
+      await this.env.EDGE_KV.put(EDGE_RATE_KEY, text);
+      return true;
+    } catch (error) {
+      log("warn", "signal-not-published", { error: String(error) });
+      return false;
+    }
+  }
+
+  #rulesAt(nowMs: number): LoopRules {
+    const { tables, external, pin } = this.#understood;
+    const rules = { capacityRpm: tables.capacityRpm, maxAgeMs: tables.signal.maxAgeMs };
+    const load = deriveLoad({ signals: external === null ? [] : [external], pin }, rules, nowMs);
+    const capacityRpm = external === null || "unusable" in external ? null : external.capacity;
+    return {
+      tables,
+      overload: null,
+      publishMs: this.#config.publishMs,
+      external: load.kind === "measured" ? { load: load.load, capacityRpm: capacityRpm ?? tables.capacityRpm } : null,
+      pin: load.kind === "pinned" ? getLoadTier(load.load, tables.thresholds) : null,
+    };
+  }
+
+  /** Reads the documents where they are old, or somebody saw them change; waits only while nothing is known of them. */
+  async #refresh(changedMs: number): Promise<void> {
+    const isOld = Math.abs(Date.now() - this.#readAtMs) >= this.#config.signalRefreshMs;
+    if (this.#reading === null && (isOld || changedMs > this.#readAtMs)) {
+      this.#readAtMs = Date.now();
+      this.#reading = within(this.#read(), READ_MS).then(() => {
+        this.#reading = null;
+      });
+    }
+    if (this.#texts === null && this.#reading !== null) await within(this.#reading, FIRST_READ_MS);
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const texts = await this.env.EDGE_KV.get([...DOCUMENT_KEYS, GOOD_TABLES_KEY], { type: "text", cacheTtl: 30 });
+      const before = this.#texts;
+      const isChanged = (key: string) => before?.get(key) !== texts.get(key);
+      this.#texts = texts;
+      if (![...KEYS_OF_OTHERS, GOOD_TABLES_KEY].some(isChanged)) return;
+      this.#understood = understand(texts, before === null ? null : this.#understood.tables);
+      this.ctx.storage.kv.put(DOCUMENTS, texts);
+      if (this.#understood.faults !== null && isChanged(TABLES_KEY)) this.#countRefused();
+    } catch (error) {
+      log("warn", "documents-unreadable", { error: String(error) });
+    }
+  }
+
+  #countRefused(): void {
+    const { events } = this.#loop.meter;
+    events[DOCUMENTS_REFUSED_AT] = (events[DOCUMENTS_REFUSED_AT] ?? 0) + 1;
+    this.#saveSoon();
+  }
+
+  #saveSoon(): void {
+    this.#saving ??= setTimeout(() => this.#save(), SAVE_AFTER_MS);
+  }
+
+  #save(): void {
+    if (this.#saving !== null) clearTimeout(this.#saving);
+    this.#saving = null;
+    this.ctx.storage.kv.put(LOOP, copyLoop(this.#loop, Date.now()));
+  }
+
+  async #wakeAt(nowMs: number): Promise<void> {
+    this.#hasAlarm ??= (await this.ctx.storage.getAlarm()) !== null;
+    if (this.#hasAlarm) return;
+    this.#hasAlarm = true;
+    await this.ctx.storage.setAlarm(nowMs);
+  }
+}
+
+/** Tables that are refused leave the last good ones in force. */
+function understand(texts: Texts, last: TierTables | null): Understood {
+  const signals = readSignals(texts);
+  const read = readTierTables(texts.get(TABLES_KEY) ?? EMPTY_DOCUMENT);
+  if (read.ok) return { ...signals, tables: read.tables, faults: null };
+  const good = readTierTables(texts.get(GOOD_TABLES_KEY) ?? EMPTY_DOCUMENT);
+  return { ...signals, tables: last ?? (good.ok ? good.tables : BUILT_IN), faults: read.faults };
+}
