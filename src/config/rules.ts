@@ -5,6 +5,7 @@
 import { parsePattern } from "../policy/endpoint.ts";
 import type { Limits, TierTables } from "../policy/limits.ts";
 import { TIERS, type Tier } from "../policy/tier.ts";
+import { brief } from "./json.ts";
 import { PATTERNS_MAX, PROFILES_MAX } from "./tables-schema.ts";
 
 /** One thing wrong with a document. */
@@ -28,7 +29,12 @@ interface WrittenProfile {
 
 /** Everything in which `tables`, made from `written`, break a rule. */
 export function faultsOf(tables: TierTables, written: Written): Fault[] {
-  return [...thresholdFaults(tables, written), ...profileFaults(tables, written), ...patternFaults(tables, written)];
+  return [
+    ...thresholdFaults(tables, written),
+    ...overloadFaults(tables),
+    ...profileFaults(tables, written),
+    ...patternFaults(tables, written),
+  ];
 }
 
 function thresholdFaults({ thresholds }: TierTables, { tiers }: Written): Fault[] {
@@ -41,6 +47,14 @@ function thresholdFaults({ thresholds }: TierTables, { tiers }: Written): Fault[
     const than = `${thresholds[lower]}${builtIn(tiers?.[lower])}`;
     const got = `${thresholds[upper]}${builtIn(tiers?.[upper])}`;
     return [{ path: `tiers.${upper}`, expected: `more than tiers.${lower}, which is ${than}`, got }];
+  });
+}
+
+function overloadFaults({ overload, profiles }: TierTables): Fault[] {
+  return (overload?.order ?? []).flatMap((name, index, order) => {
+    const path = `overload.order.${index}`;
+    if (!Object.hasOwn(profiles, name)) return [{ path, expected: "a profile of these tables", got: brief(name) }];
+    return order.indexOf(name) === index ? [] : [{ path, expected: "each profile once", got: name }];
   });
 }
 

@@ -60,6 +60,14 @@ const ProfileDocument = object({
   shadow: v.exactOptional(Flag),
 });
 
+const OverloadDocument = object({
+  shed_above: number(0, 1),
+  order: v.pipe(
+    v.array(v.string("the name of a profile"), "a list of profiles"),
+    v.maxLength(PROFILES_MAX, `at most ${PROFILES_MAX} profiles`),
+  ),
+});
+
 /** The document under `tier-tables`; every member may be left out. */
 export const TierTablesDocument = object({
   capacity_rpm: v.exactOptional(number(1, 1_000_000_000)),
@@ -73,5 +81,6 @@ export const TierTablesDocument = object({
   exempt: v.exactOptional(Patterns),
   exempt_limit: v.exactOptional(whole(0, LIMIT_MAX)),
   enforce: v.exactOptional(Flag),
+  overload: v.exactOptional(OverloadDocument),
   profiles: v.exactOptional(v.pipe(JsonObject, v.record(ProfileName, ProfileDocument, JSON_OBJECT))),
 });

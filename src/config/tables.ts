@@ -34,11 +34,12 @@ function faultOfIssue(issue: v.InferIssue<typeof TierTablesDocument>): Fault {
   const path = v.getDotPath(issue) ?? "";
   if (issue.type === "strict_object" && issue.expected === "never")
     return { path, expected: "no such member", got: brief(issue.input) };
+  if (issue.type === "strict_object" && issue.input === undefined) return { path, expected: "a value", got: undefined };
   return { path, expected: issue.message, got: brief(issue.input) };
 }
 
 function complete(document: Document): TierTables {
-  const { tiers, hysteresis, signal } = document;
+  const { tiers, hysteresis, signal, overload } = document;
   return {
     capacityRpm: document.capacity_rpm ?? BUILT_IN.capacityRpm,
     thresholds: { ...BUILT_IN.thresholds, ...tiers },
@@ -53,6 +54,7 @@ function complete(document: Document): TierTables {
     exempt: document.exempt ?? BUILT_IN.exempt,
     exemptLimit: document.exempt_limit ?? BUILT_IN.exemptLimit,
     enforce: document.enforce ?? BUILT_IN.enforce,
+    overload: overload === undefined ? BUILT_IN.overload : { shedAbove: overload.shed_above, order: overload.order },
     profiles: completeProfiles(document.profiles ?? {}),
   };
 }

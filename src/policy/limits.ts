@@ -25,6 +25,14 @@ export interface Profile {
   readonly shadow: boolean;
 }
 
+/** A ceiling for the sum of all clients; see `overload.ts`. */
+export interface OverloadRules {
+  /** 0..1: the load that is not to be passed. */
+  readonly shedAbove: number;
+  /** Profiles that may be shed, first of all first; each once. */
+  readonly order: readonly string[];
+}
+
 /** Everything that decides limits, checked and complete. */
 export interface TierTables {
   readonly capacityRpm: number;
@@ -37,6 +45,8 @@ export interface TierTables {
   readonly exemptLimit: number;
   /** false: every profile is in shadow. */
   readonly enforce: boolean;
+  /** null: no ceiling. */
+  readonly overload: OverloadRules | null;
   readonly profiles: Readonly<Record<string, Profile>>;
 }
 
@@ -54,6 +64,7 @@ export const BUILT_IN: TierTables = {
   exempt: ["/api/billing/webhook", "/api/billing/webhook-event"],
   exemptLimit: 600,
   enforce: true,
+  overload: null,
   profiles: {
     default: profile([], 200, 100, 70, 50),
     "ai-chat": profile(["/api/ai/*"], 50, 30, 20, 10),

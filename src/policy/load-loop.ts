@@ -13,7 +13,7 @@ import type { TierTables } from "./limits.ts";
 import { absorb, type Meter } from "./meter.ts";
 import { copyMeter, type MeterCopy, openMeter } from "./meter-copy.ts";
 import { profileRatesOf, type Rates, ratesOf, surgeOf } from "./meter-rates.ts";
-import { OVERLOAD_SECONDS, type OverloadRules, shedShares, type Yields } from "./overload.ts";
+import { OVERLOAD_SECONDS, shedShares, type Yields } from "./overload.ts";
 import { predict } from "./prediction.ts";
 import {
   began,
@@ -43,8 +43,6 @@ export interface LoadLoop {
 /** What it is judged by. */
 export interface LoopRules {
   readonly tables: TierTables;
-  /** null: no ceiling. */
-  readonly overload: OverloadRules | null;
   readonly publishMs: number;
   /** What another publisher says, if it is fresh, and the requests per minute that are load 1 to it. */
   readonly external: { readonly load: number; readonly capacityRpm: number } | null;
@@ -148,7 +146,8 @@ function isBusy({ offeredPerMinute }: Pick<Rates, "offeredPerMinute">): boolean 
   return offeredPerMinute > 0;
 }
 
-function sharesAt(loop: LoadLoop, { overload, tables }: LoopRules, nowMs: number): EdgeSignal["shed"] {
+function sharesAt(loop: LoadLoop, { tables }: LoopRules, nowMs: number): EdgeSignal["shed"] {
+  const { overload } = tables;
   if (overload === null) return {};
   const rates = profileRatesOf(loop.meter, OVERLOAD_SECONDS, nowMs);
   const { shares, yields } = shedShares(rates, loop.yields, overload.shedAbove * tables.capacityRpm, overload.order);

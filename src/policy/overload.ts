@@ -15,14 +15,6 @@
  */
 import type { ProfileRates } from "./meter-rates.ts";
 
-/** The ceiling; off where tables do not set it. */
-export interface OverloadRules {
-  /** 0..1: the load that is not to be passed. */
-  readonly shedAbove: number;
-  /** Profiles that may be shed, first of all first. */
-  readonly order: readonly string[];
-}
-
 /** How much of a profile the limits let through, of what is not shed: 0..1. Kept while everything is shed. */
 export type Yields = Readonly<Record<string, number>>;
 

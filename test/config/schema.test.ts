@@ -17,6 +17,7 @@ describe("schema/tier-tables.schema.json", () => {
       "exempt",
       "exempt_limit",
       "enforce",
+      "overload",
       "profiles",
     ]);
   });

@@ -17,7 +17,7 @@ import { AT_REST, flushOf } from "./flushes.ts";
 
 const T = Date.UTC(2026, 10, 23, 15, 0, 0);
 const S = 1_000;
-const RULES: LoopRules = { tables: BUILT_IN, overload: null, publishMs: 10_000, external: null, pin: null };
+const RULES: LoopRules = { tables: BUILT_IN, publishMs: 10_000, external: null, pin: null };
 
 /** Flushes of one isolate that admits so many a second, every five seconds. */
 function feed(loop: LoadLoop, from: number, to: number, perSecond: number, rules = RULES): void {
@@ -70,7 +70,8 @@ describe("receive", () => {
   });
 
   it("names shares to shed where there is a ceiling", () => {
-    const rules = { ...RULES, overload: { shedAbove: 0.95, order: ["default"] } };
+    const tables = { ...BUILT_IN, overload: { shedAbove: 0.95, order: ["default"] } };
+    const rules = { ...RULES, tables };
     const loop = openLoop(null, T);
     feed(loop, 0, 60, 100, rules);
     expect(signalAt(loop, rules, T + 60 * S).shed["default"]).toBeCloseTo(1 - 950 / 6_000, 2);
