@@ -45,6 +45,11 @@ const WIDTH = 8_192;
 const BINS = 32;
 /** What was seen counts half after so long: long enough to tell clients apart, short enough to forgive one. */
 const HALF_LIFE_MS = 10_000;
+/**
+ * The histogram forgets so many times faster: while a flood is young all counts grow, and what they were a while ago
+ * would put the fair count too low for those of now.
+ */
+const HISTOGRAM_FADES = 4;
 /** Weights stay below 2^10, so that a count of thousands is still exact to a thousandth. */
 const HALF_LIVES_MAX = 10;
 const RECKON_EVERY = 32;
@@ -78,8 +83,9 @@ export function sheds(
   const seen = seenOf(state, profile);
   const count = bump(state, profile, client, weight);
   const bin = Math.min(BINS - 1, Math.floor(2 * Math.log2(count)));
-  seen.requests[bin] = (seen.requests[bin] ?? 0) + weight;
-  seen.inverse[bin] = (seen.inverse[bin] ?? 0) + weight / count;
+  const recent = weight ** HISTOGRAM_FADES;
+  seen.requests[bin] = (seen.requests[bin] ?? 0) + recent;
+  seen.inverse[bin] = (seen.inverse[bin] ?? 0) + recent / count;
   if (--seen.untilReckoned <= 0 || seen.share !== share) {
     seen.fair = fairCount(seen, 1 - share);
     seen.share = share;
@@ -97,8 +103,8 @@ function weightAt(state: FairShed, nowMs: number): number {
   for (let i = 0; i < state.counts.length; i++) state.counts[i] = (state.counts[i] ?? 0) * kept;
   for (const { requests, inverse } of state.profiles.values())
     for (let bin = 0; bin < BINS; bin++) {
-      requests[bin] = (requests[bin] ?? 0) * kept;
-      inverse[bin] = (inverse[bin] ?? 0) * kept;
+      requests[bin] = (requests[bin] ?? 0) * kept ** HISTOGRAM_FADES;
+      inverse[bin] = (inverse[bin] ?? 0) * kept ** HISTOGRAM_FADES;
     }
   return 1;
 }
