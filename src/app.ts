@@ -13,7 +13,7 @@ import { refuse, relay } from "./edge/answer.ts";
 import { createCircuit } from "./edge/circuit.ts";
 import { type Errand, type Forwarded, forward, hasFailed } from "./edge/forward.ts";
 import { type Call, identify } from "./edge/identify.ts";
-import { requestIdOf } from "./edge/observe.ts";
+import { type Admitted, createObserver, type Refused, requestIdOf } from "./edge/observe.ts";
 import { createQuotas } from "./edge/quota.ts";
 import { createReports } from "./edge/reports.ts";
 import { createServing } from "./edge/serve.ts";
@@ -23,18 +23,12 @@ import { createSignalKeeper, type Rules } from "./edge/signal.ts";
 import { operate } from "./operate/routes.ts";
 import type { Permit } from "./policy/breaker.ts";
 import type { Denial } from "./policy/denial.ts";
-import type { Outcome } from "./policy/tally.ts";
 import type { Ports, WaitUntil } from "./ports.ts";
 
-type Admitted = Extract<Admission, { admitted: true }>;
-type Refused = Extract<Admission, { admitted: false }>;
 type Granted = Extract<Permit, { granted: true }>;
 
 /** Of an answer that nobody reads any more; the number is nginx's. */
 const CLIENT_GONE = 499;
-
-/** What exempt requests are counted under. */
-const EXEMPT = "exempt";
 
 /** The gateway of one isolate. */
 export function createApp(config: Config, ports: Ports): Hono {
@@ -42,6 +36,7 @@ export function createApp(config: Config, ports: Ports): Hono {
   let inFlight = 0;
   const present = () => ({ inFlight, isCircuitOpen: circuit.state() !== "closed" });
   const reports = createReports({ present, documentsChangedMs: signal.changedMs, hear: signal.hear }, ports);
+  const observer = createObserver(reports);
   const quotas = createQuotas(config, ports, { word: signal.word, hear: signal.hear, count: reports.event });
   const sign = createSigner(config.originSecrets);
   const circuit = createCircuit(config, ports, reports.event);
@@ -60,7 +55,7 @@ export function createApp(config: Config, ports: Ports): Hono {
 
   /** Settles whether the origin may be asked, before a unit is taken. */
   function enter(call: Call, rules: Rules, hold: Hold): Response | Promise<Response> {
-    if (call.client.address === null) reports.event("withoutAddress", 1);
+    observer.arrived(call);
     const retryAfterMs = shedding.retryAfterMs(call, rules);
     if (retryAfterMs !== null) return shed(call, { reason: "overloaded", retryAfterMs }, rules, hold);
     const permit = circuit.ask(call.arrivedMs);
@@ -100,16 +95,16 @@ export function createApp(config: Config, ports: Ports): Hono {
     };
     const served = await serving.serve({ call, send, mayRefresh: !permit.isProbe, waitUntil: hold.waitUntil });
     if ("gone" in served) {
-      count(call, admission, rules, "admitted", hold);
+      observer.ended(call, admission, rules, "admitted", hold.waitUntil);
       return new Response(null, { status: CLIENT_GONE });
     }
     if ("denial" in served) {
-      count(call, admission, rules, "failed", hold);
+      observer.ended(call, admission, rules, "failed", hold.waitUntil);
       return refuse(served.denial, call, quota, allowed, ports.nowMs());
     }
     const { response, isCached } = served;
-    reports.answer(call.profile ?? EXEMPT, response.status, isCached ? null : responseMs);
-    count(call, admission, rules, isCached ? "cached" : "admitted", hold);
+    observer.answered(call, response.status, isCached ? null : responseMs);
+    observer.ended(call, admission, rules, isCached ? "cached" : "admitted", hold.waitUntil);
     return relay(response, call, quota, ports.nowMs());
   }
 
@@ -122,34 +117,21 @@ export function createApp(config: Config, ports: Ports): Hono {
       await copy.body?.cancel();
       return turnAway(call, admission, rules, hold);
     }
-    reports.answer(call.profile ?? EXEMPT, copy.status, null);
-    count(call, admission, rules, "cached", hold);
+    observer.answered(call, copy.status, null);
+    observer.ended(call, admission, rules, "cached", hold.waitUntil);
     return relay(copy, call, admission.quota, ports.nowMs());
   }
 
-  /** Refused for the client's sake: by its limit, or for want of a counter. */
-  function turnAway(call: Call, { denial, quota, nth }: Refused, rules: Rules, hold: Hold): Response {
-    const limits = call.profile === null ? undefined : rules.tables.profiles[call.profile]?.limits;
-    const tier = quota?.tier ?? rules.tier;
-    if (call.profile === null) reports.outcome(EXEMPT, tier, "exempt");
-    else if (nth === 0 || limits === undefined) reports.outcome(call.profile, tier, "refused");
-    else reports.refusal(call.profile, tier, nth, limits);
-    reports.tell(hold.waitUntil);
-    return refuse(denial, call, quota, allowed, ports.nowMs());
+  /** Refused for the client's sake. */
+  function turnAway(call: Call, refused: Refused, rules: Rules, hold: Hold): Response {
+    observer.refused(call, refused, rules, hold.waitUntil);
+    return refuse(refused.denial, call, refused.quota, allowed, ports.nowMs());
   }
 
   /** Refused for the origin's sake: takes no unit. */
   function shed(call: Call, denial: Denial, rules: Rules, hold: Hold): Response {
-    reports.outcome(call.profile ?? EXEMPT, rules.tier, call.profile === null ? "exempt" : "shed");
-    reports.tell(hold.waitUntil);
+    observer.shed(call, rules, hold.waitUntil);
     return refuse(denial, call, null, allowed, ports.nowMs());
-  }
-
-  /** Counts what became of an admitted request: the one outcome it has. */
-  function count(call: Call, { quota, isOver }: Admitted, rules: Rules, outcome: Outcome, hold: Hold): void {
-    if (call.profile === null) reports.outcome(EXEMPT, rules.tier, "exempt");
-    else reports.outcome(call.profile, quota?.tier ?? rules.tier, isOver ? "shadow_refused" : outcome);
-    reports.tell(hold.waitUntil);
   }
 
   const app = new Hono();

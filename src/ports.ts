@@ -1,10 +1,12 @@
 /**
  * What the gateway needs from outside. `index.ts` plugs Cloudflare in; tests plug in what fails, lies or hangs.
  */
+import type { Fault } from "./config/rules.ts";
 import type { Client } from "./policy/client.ts";
+import type { FleetView } from "./policy/fleet-view.ts";
 import type { Flush } from "./policy/flush.ts";
 import type { Answer, Ask } from "./policy/lease.ts";
-import type { Limits } from "./policy/limits.ts";
+import type { Limits, TierTables } from "./policy/limits.ts";
 import type { EdgeSignal } from "./policy/publication.ts";
 import type { Tier } from "./policy/tier.ts";
 
@@ -88,6 +90,16 @@ export interface Report {
 export interface Metering {
   /** Counts a report once, however often it comes; answers with its word. Rejects when there is no answer. */
   readonly report: (report: Report) => Promise<EdgeSignal>;
+  /** Everything it knows. Rejects when there is no answer. */
+  readonly view: () => Promise<MeterView>;
+}
+
+/** What the meter knows of the fleet, and of the documents. */
+export interface MeterView extends FleetView {
+  /** In force. */
+  readonly tables: TierTables;
+  /** Why the tables under their key are not in force; null where they are. */
+  readonly faults: readonly Fault[] | null;
 }
 
 /** The backend. Resolves at its response headers; rejects when there are none to be had. */

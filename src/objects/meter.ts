@@ -29,8 +29,9 @@ import { readTierTables } from "../config/tables.ts";
 import { type Config, readVars } from "../config/vars.ts";
 import { within } from "../deadline.ts";
 import { log } from "../log.ts";
+import { viewOf } from "../policy/fleet-view.ts";
 import { BUILT_IN, type TierTables } from "../policy/limits.ts";
-import { deriveLoad } from "../policy/load.ts";
+import { deriveLoad, type Load } from "../policy/load.ts";
 import {
   copyLoop,
   dueAt,
@@ -45,7 +46,7 @@ import {
 import type { EdgeSignal } from "../policy/publication.ts";
 import { EVENTS } from "../policy/tally.ts";
 import { getLoadTier } from "../policy/tier.ts";
-import type { Report } from "../ports.ts";
+import type { MeterView, Report } from "../ports.ts";
 
 /** Bindings and vars that the meter reads. */
 interface Env {
@@ -97,6 +98,15 @@ export class LoadMeter extends DurableObject<Env> {
     return signal;
   }
 
+  /** Everything that is known of the fleet; what is told here has been written down. */
+  async view(): Promise<MeterView> {
+    await this.#refresh(0);
+    if (this.#saving !== null) this.#save();
+    const nowMs = Date.now();
+    const { tables, faults } = this.#understood;
+    return { ...viewOf(this.#loop, this.#rulesAt(nowMs), this.#saidAt(nowMs), nowMs), tables, faults };
+  }
+
   /** Publishes what is due and writes down what was counted; sets the next alarm while there is more to come. */
   override async alarm(): Promise<void> {
     this.#hasAlarm = true;
@@ -126,17 +136,22 @@ export class LoadMeter extends DurableObject<Env> {
   }
 
   #rulesAt(nowMs: number): LoopRules {
-    const { tables, external, pin } = this.#understood;
-    const rules = { capacityRpm: tables.capacityRpm, maxAgeMs: tables.signal.maxAgeMs };
-    const load = deriveLoad({ signals: external === null ? [] : [external], pin }, rules, nowMs);
+    const { tables, external } = this.#understood;
+    const said = this.#saidAt(nowMs);
     const capacityRpm = external === null || "unusable" in external ? null : external.capacity;
     return {
       tables,
-      overload: null,
       publishMs: this.#config.publishMs,
-      external: load.kind === "measured" ? { load: load.load, capacityRpm: capacityRpm ?? tables.capacityRpm } : null,
-      pin: load.kind === "pinned" ? getLoadTier(load.load, tables.thresholds) : null,
+      external: said.kind === "measured" ? { load: said.load, capacityRpm: capacityRpm ?? tables.capacityRpm } : null,
+      pin: said.kind === "pinned" ? getLoadTier(said.load, tables.thresholds) : null,
     };
+  }
+
+  /** What others say of load. */
+  #saidAt(nowMs: number): Load {
+    const { tables, external, pin } = this.#understood;
+    const rules = { capacityRpm: tables.capacityRpm, maxAgeMs: tables.signal.maxAgeMs };
+    return deriveLoad({ signals: external === null ? [] : [external], pin }, rules, nowMs);
   }
 
   /** Reads the documents where they are old, or somebody saw them change; waits only while nothing is known of them. */

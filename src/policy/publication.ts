@@ -49,6 +49,8 @@ export interface Publication {
   readonly failures: number;
   /** Whether the last document that KV may have taken says that there is traffic. */
   readonly isOpen: boolean;
+  /** Unix ms at which the last document that KV took was made; null before the first. */
+  readonly takenMs: number | null;
 }
 
 /** What to do now; `waitMs` until it is worth asking again, null: when the next flush comes. */
@@ -63,7 +65,7 @@ const DOUBLINGS_MAX = 12;
 const UNDER_WAY_MAX_MS = 10_000;
 
 /** Nothing published yet. */
-export const UNPUBLISHED: Publication = { triedMs: null, isUnderWay: false, failures: 0, isOpen: false };
+export const UNPUBLISHED: Publication = { triedMs: null, isUnderWay: false, failures: 0, isOpen: false, takenMs: null };
 
 /**
  * Whether to write, and what.
@@ -94,7 +96,8 @@ export function began(publication: Publication, kind: "publish" | "close", nowMs
 /** A write of that kind has ended: KV took it, or not. */
 export function ended(publication: Publication, kind: "publish" | "close", isTaken: boolean): Publication {
   if (!isTaken) return { ...publication, isUnderWay: false, failures: publication.failures + 1 };
-  return { ...publication, isUnderWay: false, failures: 0, isOpen: publication.isOpen && kind === "publish" };
+  const isOpen = publication.isOpen && kind === "publish";
+  return { isUnderWay: false, failures: 0, isOpen, triedMs: publication.triedMs, takenMs: publication.triedMs };
 }
 
 /** What is written for a signal. */

@@ -99,7 +99,7 @@ export function startIsolate(options: Options = {}): Isolate {
     },
     counters: createCounters(countersOf(fleet), config.counterShards),
     // Far away: what it would say of load is for the tests that have one.
-    meter: { report: () => new Promise(() => {}) },
+    meter: { report: () => new Promise(() => {}), view: () => new Promise(() => {}) },
     origin: {
       async fetch(url, init) {
         const sent = { url, init, headers: new Headers(init.headers) };
