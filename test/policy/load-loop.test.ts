@@ -147,7 +147,7 @@ describe("a loop that is taken up again", () => {
       `meter: ${offered} requests, ${totalOf(loop)} counted, ${offered - totalOf(loop)} lost with a machine that died`,
     );
     expect(totalOf(loop)).toBeLessThanOrEqual(offered);
-    // What died with the machine and had not been acknowledged was told again.
+    // Nothing is counted twice; what died with the machine and had not been acknowledged was told again.
     expect(totalOf(loop)).toBeGreaterThanOrEqual(offered - lost);
     expect(lost).toBeLessThan(0.02 * offered);
   });
