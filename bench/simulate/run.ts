@@ -52,6 +52,8 @@ const PUBLISHER_EVERY_MS = 60_000;
 /** A share to shed is not acted by when it is older: it would outlive the flood it was for. */
 const SHED_MAX_AGE_MS = 30_000;
 const RESPONSE_MS = 100;
+/** The origin answers within a step, and nobody's circuit is open. */
+const AT_REST = { inFlight: 0, isCircuitOpen: false };
 
 interface Group {
   readonly profile: string;
@@ -193,7 +195,7 @@ function flushAll({ isolates, loop, rules, isTelling, nowMs }: World): number {
   let flushes = 0;
   for (const isolate of isolates) {
     if (flushWaitMs(isolate.reporter, nowMs) !== 0) continue;
-    const flush = nextFlush(isolate.reporter, 0, nowMs);
+    const flush = nextFlush(isolate.reporter, AT_REST, nowMs);
     if (flush === null) continue;
     const { signal } = receive(loop, flush, rules, nowMs);
     acknowledge(isolate.reporter, flush.number);

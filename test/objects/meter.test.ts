@@ -26,9 +26,9 @@ async function tell(meter: Stub, number: number, counts: Counts, documentsChange
   return await meter.report({ flush: flushOf(counts, { number, spanMs: 45_000 }), documentsChangedMs });
 }
 
-/** The platform's type for an RPC answer does not know that faults are only data. */
+/** The platform's type for an RPC answer is `never` for what holds an `unknown`, here in a fault. */
 async function look(meter: Stub): Promise<MeterView> {
-  return (await meter.view()) as MeterView;
+  return await (meter.view() as Promise<MeterView>);
 }
 
 /** Requests of profile default under tier low, by outcome, since the beginning. */

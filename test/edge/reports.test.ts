@@ -1,0 +1,300 @@
+/** What an isolate tells the meter: every request once, under the right name, behind requests, and never at their cost. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Flush } from "../../src/policy/flush.ts";
+import type { EdgeSignal } from "../../src/policy/publication.ts";
+import { EVENTS, OUTCOMES, STATUS_AT, STATUS_CLASSES } from "../../src/policy/tally.ts";
+import { TIERS } from "../../src/policy/tier.ts";
+import type { Metering, Report } from "../../src/ports.ts";
+import { freshClient, freshFleet, limitOf, type Options, startIsolate } from "./gateway.ts";
+
+const START_MS = Date.UTC(2026, 10, 23, 12);
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"], now: START_MS });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** What a meter says in which there is nothing to say. */
+function calm(more: Partial<EdgeSignal> = {}): EdgeSignal {
+  const rates = { requestsPerMinute: 0, offeredPerMinute: 0, errorRate: 0, avgResponseMs: 0 };
+  return { ...rates, capacity: 1_000, tier: "low", publishedAtMs: Date.now(), shed: {}, ...more };
+}
+
+/** An isolate whose meter writes down what it is told. */
+function listened(options: Options = {}, report: Metering["report"] = async () => calm()) {
+  const reports: Report[] = [];
+  const meter: Metering = {
+    report(told) {
+      reports.push(structuredClone(told));
+      return report(told);
+    },
+    view: () => new Promise(() => {}),
+  };
+  return { isolate: startIsolate({ ...options, ports: { meter, ...options.ports } }), reports };
+}
+
+/** Lets `ms` pass, and what is due meanwhile happen. */
+async function pass(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+}
+
+/** Outcomes by profile and tier, and status classes by profile, of all flushes. */
+function countsOf(reports: readonly Report[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { flush } of reports)
+    for (const [profile, row] of flush.rows) {
+      row.slice(0, STATUS_AT).forEach((count, at) => {
+        const tier = TIERS[Math.floor(at / OUTCOMES.length)];
+        if (count > 0) add(`${profile} ${tier} ${OUTCOMES[at % OUTCOMES.length]}`, count);
+      });
+      STATUS_CLASSES.forEach((status, at) => {
+        const count = row[STATUS_AT + at] ?? 0;
+        if (count > 0) add(`${profile} ${status}`, count);
+      });
+    }
+  return counts;
+
+  function add(name: string, count: number): void {
+    counts[name] = (counts[name] ?? 0) + count;
+  }
+}
+
+function eventsOf(reports: readonly Report[]): Record<string, number> {
+  const sums = EVENTS.map((_, at) => reports.reduce((sum, { flush }) => sum + (flush.events[at] ?? 0), 0));
+  return Object.fromEntries(EVENTS.map((event, at) => [event, sums[at] ?? 0]));
+}
+
+const lastOf = (reports: readonly Report[]): Flush | undefined => reports.at(-1)?.flush;
+
+describe("every request has one outcome", () => {
+  const tables = (document: object) => ({ "tier-tables": JSON.stringify(document) });
+
+  it.each([
+    {
+      name: "answered",
+      options: {},
+      paths: ["/a", "/api/ai/x"],
+      counts: { "default low admitted": 1, "default 2xx": 1, "ai-chat low admitted": 1, "ai-chat 2xx": 1 },
+    },
+    {
+      name: "answered 404",
+      options: { origin: () => new Response("", { status: 404 }) },
+      paths: ["/a"],
+      counts: { "default low admitted": 1, "default 4xx": 1 },
+    },
+    {
+      name: "answered 500",
+      options: { origin: () => new Response("", { status: 500 }) },
+      paths: ["/a"],
+      counts: { "default low admitted": 1, "default 5xx": 1 },
+    },
+    {
+      name: "without an answer",
+      options: { origin: () => Promise.reject(new Error("refused")) },
+      paths: ["/a"],
+      counts: { "default low failed": 1 },
+    },
+    {
+      name: "over the limit",
+      options: {
+        documents: tables({ profiles: { billing: { limits: { low: 1, medium: 1, high: 1, critical: 1 } } } }),
+      },
+      paths: ["/api/billing/a", "/api/billing/b", "/api/billing/c"],
+      counts: { "billing low admitted": 1, "billing 2xx": 1, "billing low refused": 2 },
+    },
+    {
+      name: "over the limit in shadow",
+      options: {
+        documents: tables({
+          enforce: false,
+          profiles: { billing: { limits: { low: 1, medium: 1, high: 1, critical: 1 } } },
+        }),
+      },
+      paths: ["/api/billing/a", "/api/billing/b"],
+      counts: { "billing low admitted": 1, "billing low shadow_refused": 1, "billing 2xx": 2 },
+    },
+    {
+      name: "exempt",
+      options: {},
+      paths: ["/api/billing/webhook"],
+      counts: { "exempt low exempt": 1, "exempt 2xx": 1 },
+    },
+    {
+      name: "of a tier that another signal names",
+      options: { documents: { "request-rate": "650" } },
+      paths: ["/a"],
+      counts: { "default high admitted": 1, "default 2xx": 1 },
+    },
+  ])("$name", async ({ options, paths, counts }) => {
+    const { isolate, reports } = listened(options);
+    const client = freshClient();
+    for (const path of paths) await isolate.send(path, { client });
+    await pass(10_000);
+    expect(countsOf(reports)).toEqual(counts);
+  });
+
+  it("answered from the cache", async () => {
+    vi.useRealTimers();
+    const { isolate, reports } = listened({
+      origin: () => new Response("kept", { headers: { "Cache-Control": "max-age=60" } }),
+      ports: {
+        cache: {
+          match: (key) => caches.default.match(key),
+          put: (key, response) => caches.default.put(key, response),
+          delete: (key) => caches.default.delete(key),
+        },
+      },
+    });
+    const path = `/kept/${crypto.randomUUID()}`;
+    await isolate.send(path);
+    await expect.poll(async () => (await isolate.send(path)).headers.get("Cache-Status")).toContain("hit");
+    const { length } = isolate.forwarded;
+    await expect
+      .poll(() => countsOf(reports), { timeout: 20_000 })
+      .toMatchObject({ "default low cached": 1, "default low admitted": length });
+  });
+
+  it("refused for want of a counter", async () => {
+    const counters = { placeOf: () => "nowhere", call: () => Promise.reject(new Error("down")) };
+    const closed = JSON.stringify({ profiles: { billing: { on_counter_failure: "closed" } } });
+    const { isolate, reports } = listened({ documents: { "tier-tables": closed }, ports: { counters } });
+    expect((await isolate.send("/api/billing/a")).status).toBe(503);
+    await pass(10_000);
+    expect(countsOf(reports)).toEqual({ "billing low refused": 1 });
+    expect(eventsOf(reports)).toMatchObject({ counterCalls: 1, counterFailures: 1 });
+  });
+
+  it("shed while the circuit is open, with its moves", async () => {
+    const { isolate, reports } = listened({ origin: () => new Response("", { status: 500 }) });
+    for (let i = 0; i < 25; i += 1) await isolate.send("/a");
+    await pass(5_000);
+    expect(countsOf(reports)).toEqual({ "default low admitted": 20, "default 5xx": 20, "default low shed": 5 });
+    expect(eventsOf(reports)).toMatchObject({ circuitOpened: 1, circuitHalfOpened: 0, circuitClosed: 0 });
+    expect(lastOf(reports)).toMatchObject({ isCircuitOpen: true, inFlight: 0 });
+  });
+
+  it("shed by what the meter says, for the profile it names and nobody else", async () => {
+    const { isolate, reports } = listened({}, async () => calm({ shed: { default: 1 } }));
+    await isolate.send("/a");
+    await pass(0);
+    const refused = await isolate.send("/a");
+    expect(refused.status).toBe(503);
+    expect(await refused.json()).toMatchObject({ type: "https://api.levqor.ai/problems/overloaded" });
+    expect(Number(refused.headers.get("Retry-After"))).toBeGreaterThanOrEqual(5);
+    expect(refused.headers.has("RateLimit")).toBe(false);
+    expect((await isolate.send("/api/billing/a")).status).toBe(200);
+    expect((await isolate.send("/api/billing/webhook")).status).toBe(200);
+    await pass(10_000);
+    expect(countsOf(reports)).toMatchObject({
+      "default low shed": 1,
+      "billing low admitted": 1,
+      "exempt low exempt": 1,
+    });
+  });
+});
+
+describe("events", () => {
+  it("tell counter calls, rows, refusals that needed no call, and clients without an address", async () => {
+    const { isolate, reports } = listened({
+      documents: {
+        "tier-tables": JSON.stringify({
+          profiles: { billing: { limits: { low: 1, medium: 1, high: 1, critical: 1 } } },
+        }),
+      },
+    });
+    const client = freshClient();
+    for (let i = 0; i < 5; i += 1) await isolate.send("/api/billing/a", { client });
+    await isolate.send("/a", { client: null });
+    await pass(10_000);
+    expect(eventsOf(reports)).toMatchObject({ counterFailures: 0, withoutAddress: 1 });
+    const { counterCalls = 0, deniedLocally = 0, counterRowsWritten = 0 } = eventsOf(reports);
+    expect(counterCalls + deniedLocally).toBe(6);
+    expect(deniedLocally).toBeGreaterThanOrEqual(3);
+    expect(counterRowsWritten).toBeGreaterThanOrEqual(1);
+  });
+});
+
+describe("flushes", () => {
+  it("come at most every five seconds, and the last requests of a burst are told though nobody comes after", async () => {
+    const { isolate, reports } = listened();
+    for (let second = 0; second < 23; second += 1) {
+      for (let i = 0; i < 3; i += 1) await isolate.send("/a");
+      await pass(1_000);
+    }
+    await pass(10_000);
+    expect(countsOf(reports)).toEqual({ "default low admitted": 69, "default 2xx": 69 });
+    expect(reports.map(({ flush }) => flush.number)).toEqual(reports.map((_, index) => index + 1));
+    expect(reports.length).toBeLessThanOrEqual(7);
+    expect(new Set(reports.map(({ flush }) => flush.isolate)).size).toBe(1);
+  });
+
+  it("that were not answered are sent again as they were, and cost no request anything", async () => {
+    let isDown = true;
+    const { isolate, reports } = listened({}, async () => {
+      if (isDown) throw new Error("the meter is away");
+      return calm();
+    });
+    for (let second = 0; second < 60; second += 1) {
+      expect((await isolate.send("/a")).status).toBe(200);
+      await pass(1_000);
+    }
+    const told = new Set(reports.map(({ flush }) => `${flush.number} ${JSON.stringify(flush.rows)}`));
+    expect(told.size, "one flush, again and again").toBe(1);
+    isDown = false;
+    await isolate.send("/a");
+    await pass(15_000);
+    const byNumber = new Map(reports.map((report) => [report.flush.number, report]));
+    expect(countsOf([...byNumber.values()])).toEqual({ "default low admitted": 61, "default 2xx": 61 });
+    expect(isolate.logged.filter(({ event }) => event === "meter-failed").length).toBeLessThanOrEqual(2);
+  });
+
+  it("that hang are given up, and what was counted is told by another request", async () => {
+    let hangs = 2;
+    const { isolate, reports } = listened({}, () => (hangs-- > 0 ? new Promise(() => {}) : Promise.resolve(calm())));
+    for (let second = 0; second < 40; second += 1) {
+      expect((await isolate.send("/a")).status).toBe(200);
+      await pass(1_000);
+    }
+    await pass(10_000);
+    const byNumber = new Map(reports.map((report) => [report.flush.number, report]));
+    expect(countsOf([...byNumber.values()])).toEqual({ "default low admitted": 40, "default 2xx": 40 });
+  });
+});
+
+describe("the meter's word", () => {
+  it("decides the tier at once, and lets go of it when it says so", async () => {
+    let tier: EdgeSignal["tier"] = "critical";
+    const { isolate } = listened({}, async () => calm({ tier, requestsPerMinute: 900 }));
+    await isolate.send("/a");
+    await pass(0);
+    expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical", q: 50 });
+    tier = "high";
+    await pass(6_000);
+    expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "high", q: 70 });
+  });
+
+  it("is passed on by counters: an isolate that never heard the meter follows it", async () => {
+    const fleet = freshFleet();
+    const client = freshClient();
+    const { isolate: busy } = listened({ fleet }, async () => calm({ tier: "critical", requestsPerMinute: 900 }));
+    const quiet = startIsolate({ fleet });
+    await quiet.send("/api/ai/chat", { client });
+    await busy.send("/api/ai/chat", { client });
+    await pass(1);
+    await busy.send("/api/ai/chat", { client });
+    await quiet.send("/api/ai/chat", { client });
+    await pass(1_000);
+    expect(limitOf(await quiet.send("/", { client: freshClient() })), "whom no counter has told").toMatchObject({
+      tier: "critical",
+    });
+  });
+
+  it("is loosened by nobody: another signal that is higher counts", async () => {
+    const { isolate } = listened({ documents: { "request-rate": "900" } }, async () => calm());
+    await isolate.send("/a");
+    await pass(0);
+    expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical" });
+  });
+});
