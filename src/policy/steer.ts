@@ -105,15 +105,18 @@ function relax(course: Course, sight: Sight, thresholds: Thresholds, hysteresis:
   return { tier, relaxingSinceMs: null, relaxedMs, holds };
 }
 
-/** Whether load is low enough for `tier` to be left, and would stay so. Low cannot be left downwards. */
+/**
+ * Whether load is low enough for `tier` to be left, and would stay so. Low cannot be left downwards. No load at all is
+ * below every edge, so that a margin as wide as the threshold does not hold a tier for ever.
+ */
 function canLeave(
   tier: Tier,
   { load, predicted, capacityRpm }: Sight,
   thresholds: Thresholds,
   { margin }: Hysteresis,
 ): boolean {
-  if (tier === "low" || load >= thresholds[tier] - margin) return false;
-  if (predicted === null) return true;
+  if (tier === "low" || (load > 0 && load >= thresholds[tier] - margin)) return false;
+  if (predicted === null || predicted[looserThan(tier)] <= 0) return true;
   const clear = Math.max(margin, noiseBelow(tier, thresholds, capacityRpm));
   return predicted[looserThan(tier)] < thresholds[tier] - clear;
 }

@@ -161,6 +161,21 @@ describe("steer", () => {
     tell(steps, capacityRpm);
   });
 
+  it.each([{ predicted: null }, { predicted: { low: 0, medium: 0, high: 0, critical: 0 } }])(
+    "leaves a tier whose margin is as wide as its threshold at no load, predicted $predicted",
+    ({ predicted }) => {
+      const wide = { margin: 0.5, holdMs: 30_000 };
+      let course: Course | null = null;
+      for (const [at, load] of [
+        [0, 0.9],
+        [1, 0],
+        [91, 0],
+      ] as const)
+        course = steer(course, { load, steep: "low", predicted, capacityRpm: 1_000 }, THRESHOLDS, wide, T + at * S);
+      expect(course?.tier).toBe("low");
+    },
+  );
+
   it("doubles the hold with each relapse within three minutes, to ten minutes at most", () => {
     let at = 0;
     let course: Course | null = null;
