@@ -3,7 +3,8 @@
  *
  * Each source is steered by itself, so that a publisher that calms down does not wait for one that does not. What
  * relaxing would let in is predicted for both: whoever else measures the origin will see the same requests more. A pin
- * is an order: it counts alone, and when it ends the tier is at once what the sources say.
+ * is an order: it counts alone, and when it ends the tier is at once what the sources say. So that it is at once in an
+ * isolate, too, what the sources say is known beside the pin.
  *
  * Pure.
  */
@@ -16,6 +17,8 @@ import { getLoadTier, type Tier } from "./tier.ts";
 /** The tier of the fleet, and the course of each source. */
 export interface FleetTier {
   readonly tier: Tier;
+  /** What the sources say, which is the tier while nothing is pinned. */
+  readonly sources: Tier;
   readonly measured: Course | null;
   readonly external: Course | null;
   /** Unix ms of the last change. */
@@ -39,7 +42,15 @@ export interface FleetSight {
 
 /** A fleet of which nothing is known yet. */
 export function newFleetTier(nowMs: number): FleetTier {
-  return { tier: "low", measured: null, external: null, changedMs: nowMs - SETTLED_MS, changes: 0, steepChanges: 0 };
+  return {
+    tier: "low",
+    sources: "low",
+    measured: null,
+    external: null,
+    changedMs: nowMs - SETTLED_MS,
+    changes: 0,
+    steepChanges: 0,
+  };
 }
 
 /** Whether what is measured over a window came under the limits of the present tier alone. */
@@ -49,19 +60,23 @@ export function isSettled({ changedMs }: FleetTier, nowMs: number): boolean {
 
 /** The tier after what is seen at `nowMs`. */
 export function nextFleetTier(fleet: FleetTier, sight: FleetSight, tables: TierTables, nowMs: number): FleetTier {
-  if (sight.pin !== null) return turn({ ...fleet, measured: null, external: null }, sight.pin, false, nowMs);
-  const { rates, steep, predicted, external } = sight;
+  const { rates, steep, predicted, external, pin } = sight;
+  const { measured: before, external: followedBefore } = pin === null ? fleet : UNSTEERED;
   const { capacityRpm, thresholds, hysteresis } = tables;
   const load = Math.min(1, rates.admittedPerMinute / capacityRpm);
   const seen = { load, steep, predicted: each(predicted, (rpm) => rpm / capacityRpm), capacityRpm };
-  const measured = steer(fleet.measured, seen, thresholds, hysteresis, nowMs);
+  const measured = steer(before, seen, thresholds, hysteresis, nowMs);
   const said = external === null ? SILENT : besides(external, predicted, rates);
-  const isHeard = external !== null || fleet.external !== null;
-  const followed = isHeard ? steer(fleet.external, said, thresholds, hysteresis, nowMs) : null;
-  const tier = stricterOf(measured.tier, followed?.tier ?? "low");
-  const isSteep = tier === measured.tier && tier !== getLoadTier(load, thresholds);
-  return turn({ ...fleet, measured, external: followed }, tier, isSteep, nowMs);
+  const isHeard = external !== null || followedBefore !== null;
+  const followed = isHeard ? steer(followedBefore, said, thresholds, hysteresis, nowMs) : null;
+  const sources = stricterOf(measured.tier, followed?.tier ?? "low");
+  if (pin !== null) return turn({ ...fleet, ...UNSTEERED, sources }, pin, false, nowMs);
+  const isSteep = sources === measured.tier && sources !== getLoadTier(load, thresholds);
+  return turn({ ...fleet, measured, external: followed, sources }, sources, isSteep, nowMs);
 }
+
+/** Under a pin no source has a past. */
+const UNSTEERED = { measured: null, external: null } as const;
 
 /** What another publisher sees, and would see if the gateway let in more. */
 function besides(external: NonNullable<FleetSight["external"]>, predicted: Predicted, { admittedPerMinute }: Rates) {

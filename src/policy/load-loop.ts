@@ -108,7 +108,7 @@ export function signalAt(loop: LoadLoop, rules: LoopRules, nowMs: number): EdgeS
     requestsPerMinute: rates.admittedPerMinute,
     offeredPerMinute: rates.offeredPerMinute,
     capacity: tables.capacityRpm,
-    tier: loop.fleet.tier,
+    tier: loop.fleet.sources,
     errorRate: rates.errorRate,
     avgResponseMs: rates.avgResponseMs,
     publishedAtMs: nowMs,

@@ -18,6 +18,7 @@ export interface EdgeSignal {
   readonly offeredPerMinute: number;
   /** Requests per minute the origin carries. */
   readonly capacity: number;
+  /** What the sources say; a pin travels by its own document, and must not outlive it here. */
   readonly tier: Tier;
   /** 0..1. */
   readonly errorRate: number;

@@ -76,6 +76,17 @@ describe("nextFleetTier", () => {
     ]);
   });
 
+  it("knows beside a pin what the sources say", () => {
+    const external = { load: 0.65, capacityRpm: 1_000 };
+    const pinned = tell([
+      { at: 0, rpm: 900, tier: "critical" },
+      { at: 1, rpm: 350, pin: "low", tier: "low" },
+    ]);
+    expect(pinned.sources).toBe("medium");
+    expect(tell([{ at: 2, rpm: 350, external, pin: "critical", tier: "critical" }], pinned).sources).toBe("high");
+    expect(tell([{ at: 3, rpm: 350, tier: "medium" }], pinned).sources).toBe("medium");
+  });
+
   it("counts changes, and of them those that the steep rise made", () => {
     const fleet = tell([
       { at: 0, rpm: 100, tier: "low" },

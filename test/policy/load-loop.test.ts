@@ -69,6 +69,14 @@ describe("receive", () => {
     expect(signal).toMatchObject({ requestsPerMinute: 240, tier: "low" });
   });
 
+  it("does not tell a pin as if it were load: an isolate drops it the moment it ends", () => {
+    const loop = openLoop(null, T);
+    const rules: LoopRules = { ...RULES, pin: "critical" };
+    feed(loop, 0, 60, 1, rules);
+    expect(loop.fleet.tier).toBe("critical");
+    expect(signalAt(loop, rules, T + 60 * S).tier).toBe("low");
+  });
+
   it("names shares to shed where there is a ceiling", () => {
     const tables = { ...BUILT_IN, overload: { shedAbove: 0.95, order: ["default"] } };
     const rules = { ...RULES, tables };
