@@ -2,14 +2,14 @@
  * One isolate of the gateway, as far as load goes: its copy of KV, the freshest word of the meter it has heard, the tier
  * that follows, what it has to tell the meter, and whom it sheds.
  */
-import { readRate } from "../../src/config/signals.ts";
+import { readEdge, readRate } from "../../src/config/signals.ts";
 import { type FairShed, newFairShed } from "../../src/policy/fair-shed.ts";
 import { newReporter, type Reporter } from "../../src/policy/flush.ts";
 import type { TierTables } from "../../src/policy/limits.ts";
 import type { Published, Signal, UnusableSignal } from "../../src/policy/load.ts";
 import { type Outlook, outlook } from "../../src/policy/outlook.ts";
 import { type EdgeSignal, laterOf } from "../../src/policy/publication.ts";
-import { TIERS, type Tier } from "../../src/policy/tier.ts";
+import type { Tier } from "../../src/policy/tier.ts";
 import { read, type Store } from "./store.ts";
 
 /** An isolate on a moved clock. */
@@ -72,7 +72,7 @@ function refresh(isolate: Isolate, store: Store, nowMs: number): void {
   isolate.readMs = nowMs;
   isolate.reviewedMs = Number.NEGATIVE_INFINITY;
   isolate.external = external === null ? null : readRate("external", external);
-  if (edge !== null) isolate.edge = laterOf(edgeSignalOf(isolate.edge), edgeFrom(edge), nowMs);
+  if (edge !== null) isolate.edge = laterOf(edgeSignalOf(isolate.edge), readEdge(edge).word, nowMs);
 }
 
 function publishedOf({ external, edge }: Isolate): Published {
@@ -85,16 +85,4 @@ function publishedOf({ external, edge }: Isolate): Published {
 
 function edgeTierOf(edge: Isolate["edge"]): Tier | null {
   return edgeSignalOf(edge)?.tier ?? null;
-}
-
-/** The document as others read it; what it does not carry is not known here. */
-function edgeFrom(text: string): EdgeSignal | null {
-  const rate = readRate("edge", text);
-  if ("unusable" in rate || rate.capacity === null) return null;
-  const { tier } = JSON.parse(text) as { tier?: unknown };
-  const named = TIERS.find((name) => name === tier);
-  if (named === undefined) return null;
-  const { requestsPerMinute, capacity, publishedAtMs } = rate;
-  const unknown = { offeredPerMinute: requestsPerMinute, errorRate: 0, avgResponseMs: 0, shed: {} };
-  return { requestsPerMinute, capacity, publishedAtMs, tier: named, ...unknown };
 }

@@ -133,7 +133,7 @@ function build(scenario: Scenario, tables: TierTables, play: Play): World {
     inForce: { tier: "low", asOfMs: Number.NEGATIVE_INFINITY, word: null },
     isTelling: play.isTelling ?? true,
     random,
-    rules: { tables, publishMs: play.publishMs ?? PUBLISH_MS, external: null, pin: null },
+    rules: { tables, publishMs: play.publishMs ?? PUBLISH_MS, external: null, pin: null, documentsAsOfMs: 0 },
     externalReadMs: Number.NEGATIVE_INFINITY,
     nowMs: startMs,
     askedMs: startMs,

@@ -67,7 +67,8 @@ export function readEdge(text: string): { readonly signal: Signal | UnusableSign
   const { requestsPerMinute, capacity, publishedAtMs } = signal;
   const { tier, offered_per_minute = requestsPerMinute, error_rate, avg_response_ms } = members.output;
   const rates = { offeredPerMinute: offered_per_minute, errorRate: error_rate, avgResponseMs: avg_response_ms };
-  return { signal, word: { requestsPerMinute, capacity, publishedAtMs, tier, ...rates, shed: {} } };
+  const unsaid = { pin: null, documentsAsOfMs: 0, shed: {} };
+  return { signal, word: { requestsPerMinute, capacity, publishedAtMs, tier, ...rates, ...unsaid } };
 }
 
 /** An operator's pin, or why it is none. Never throws. */

@@ -35,6 +35,7 @@ import type { Config } from "../config/vars.ts";
 import { within } from "../deadline.ts";
 import { type Endpoints, endpointsOf } from "../policy/endpoint.ts";
 import { BUILT_IN, type TierTables } from "../policy/limits.ts";
+import type { Pin } from "../policy/load.ts";
 import { type Outlook, outlook } from "../policy/outlook.ts";
 import type { Shares } from "../policy/overload.ts";
 import { type EdgeSignal, laterOf } from "../policy/publication.ts";
@@ -194,7 +195,7 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
       tierAsOfMs: Math.max(rules?.tierAsOfMs ?? 0, tierAsOfMs(stands, hasTurned, tables, nowMs)),
       shed: sharesAt(nowMs),
     };
-    const pinEndsMs = copy?.pin?.untilMs ?? Number.POSITIVE_INFINITY;
+    const pinEndsMs = pinKnown()?.untilMs ?? Number.POSITIVE_INFINITY;
     reviewAtMs = pinEndsMs > nowMs ? Math.min(nowMs + REVIEW_MS, pinEndsMs) : nowMs + REVIEW_MS;
     return rules;
   }
@@ -205,20 +206,29 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
     const external = copy?.external ?? null;
     const edge = word === null ? (copy?.edge ?? null) : { source: "edge" as const, ...word };
     const signals = [external, edge].filter((signal) => signal !== null);
-    return outlook(before, { signals, pin: copy?.pin ?? null }, word?.tier ?? null, tables, nowMs);
+    return outlook(before, { signals, pin: pinKnown() }, word?.tier ?? null, tables, nowMs);
+  }
+
+  /**
+   * The pin, from whichever is later: what this isolate read, or what the meter did. A read proves what was current before
+   * KV's own delay, and a change that was seen proves more.
+   */
+  function pinKnown(): Pin | null {
+    const ownMs = copy === null ? 0 : Math.max(copy.changedMs, copy.readAtMs - kvDelayMs);
+    return word !== null && word.documentsAsOfMs - kvDelayMs > ownMs ? word.pin : (copy?.pin ?? null);
   }
 
   /** As of when the tier is known: what the meter said it says as of then; what turned by itself, turned now. */
   function tierAsOfMs({ basis }: Outlook, hasTurned: boolean, { signal }: TierTables, nowMs: number): number {
     const knownMs = copy?.signalsAsOfMs ?? 0;
     const saidMs = word?.publishedAtMs ?? Number.NEGATIVE_INFINITY;
-    if (basis === "load" && nowMs - saidMs <= signal.maxAgeMs)
-      return Math.max(knownMs, Math.min(saidMs, nowMs), pinEndedMs(nowMs));
+    const isSaid = nowMs - saidMs <= signal.maxAgeMs && (basis === "load" || (basis === "pin" && word?.pin !== null));
+    if (isSaid) return Math.max(knownMs, Math.min(saidMs, nowMs), pinEndedMs(nowMs));
     return hasTurned ? nowMs : knownMs;
   }
 
   function pinEndedMs(nowMs: number): number {
-    const untilMs = copy?.pin?.untilMs ?? null;
+    const untilMs = pinKnown()?.untilMs ?? null;
     return untilMs !== null && untilMs <= nowMs ? untilMs : 0;
   }
 

@@ -31,7 +31,7 @@ import { within } from "../deadline.ts";
 import { log } from "../log.ts";
 import { viewOf } from "../policy/fleet-view.ts";
 import { BUILT_IN, type TierTables } from "../policy/limits.ts";
-import { deriveLoad, type Load } from "../policy/load.ts";
+import { deriveLoad, type Load, type Pin } from "../policy/load.ts";
 import {
   copyLoop,
   dueAt,
@@ -45,7 +45,6 @@ import {
 } from "../policy/load-loop.ts";
 import type { EdgeSignal } from "../policy/publication.ts";
 import { EVENTS } from "../policy/tally.ts";
-import { getLoadTier } from "../policy/tier.ts";
 import type { MeterView, Report } from "../ports.ts";
 
 /** Bindings and vars that the meter reads. */
@@ -74,7 +73,9 @@ export class LoadMeter extends DurableObject<Env> {
   readonly #loop: LoadLoop;
   /** Stored, so that a meter that starts anew need not wait for KV; null before the first read. */
   #texts: Texts | null;
+  /** Unix ms of the last read that began, and of the last that brought something. */
   #readAtMs = Number.NEGATIVE_INFINITY;
+  #knownAsOfMs = 0;
   #understood: Understood;
   #reading: Promise<void> | null = null;
   #saving: ReturnType<typeof setTimeout> | null = null;
@@ -103,8 +104,8 @@ export class LoadMeter extends DurableObject<Env> {
     await this.#refresh(0);
     if (this.#saving !== null) this.#save();
     const nowMs = Date.now();
-    const { tables, faults } = this.#understood;
-    return { ...viewOf(this.#loop, this.#rulesAt(nowMs), this.#saidAt(nowMs), nowMs), tables, faults };
+    const { tables, faults, pin } = this.#understood;
+    return { ...viewOf(this.#loop, this.#rulesAt(nowMs), this.#saidAt(pin, nowMs), nowMs), tables, faults };
   }
 
   /** Publishes what is due and writes down what was counted; sets the next alarm while there is more to come. */
@@ -136,20 +137,23 @@ export class LoadMeter extends DurableObject<Env> {
   }
 
   #rulesAt(nowMs: number): LoopRules {
-    const { tables, external } = this.#understood;
-    const said = this.#saidAt(nowMs);
+    const { tables, external, pin } = this.#understood;
+    const published = this.#saidAt(null, nowMs);
+    const pinned = this.#saidAt(pin, nowMs);
     const capacityRpm = external === null || "unusable" in external ? null : external.capacity;
     return {
       tables,
       publishMs: this.#config.publishMs,
-      external: said.kind === "measured" ? { load: said.load, capacityRpm: capacityRpm ?? tables.capacityRpm } : null,
-      pin: said.kind === "pinned" ? getLoadTier(said.load, tables.thresholds) : null,
+      external:
+        published.kind === "measured" ? { load: published.load, capacityRpm: capacityRpm ?? tables.capacityRpm } : null,
+      pin: pinned.kind === "pinned" ? { load: pinned.load, untilMs: pinned.untilMs } : null,
+      documentsAsOfMs: this.#knownAsOfMs,
     };
   }
 
   /** What others say of load. */
-  #saidAt(nowMs: number): Load {
-    const { tables, external, pin } = this.#understood;
+  #saidAt(pin: Pin | null, nowMs: number): Load {
+    const { tables, external } = this.#understood;
     const rules = { capacityRpm: tables.capacityRpm, maxAgeMs: tables.signal.maxAgeMs };
     return deriveLoad({ signals: external === null ? [] : [external], pin }, rules, nowMs);
   }
@@ -167,11 +171,13 @@ export class LoadMeter extends DurableObject<Env> {
   }
 
   async #read(): Promise<void> {
+    const startedMs = Date.now();
     try {
       const texts = await this.env.EDGE_KV.get([...DOCUMENT_KEYS, GOOD_TABLES_KEY], { type: "text", cacheTtl: 30 });
       const before = this.#texts;
       const isChanged = (key: string) => before?.get(key) !== texts.get(key);
       this.#texts = texts;
+      this.#knownAsOfMs = startedMs;
       if (![...KEYS_OF_OTHERS, GOOD_TABLES_KEY].some(isChanged)) return;
       this.#understood = understand(texts, before === null ? null : this.#understood.tables);
       this.ctx.storage.kv.put(DOCUMENTS, texts);

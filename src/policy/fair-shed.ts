@@ -34,6 +34,9 @@ interface Seen {
   readonly requests: Float64Array;
   /** Sum of 1 / count over them. */
   readonly inverse: Float64Array;
+  /** Requests that should have passed of late, and those that the fair count alone would have passed. */
+  due: number;
+  passing: number;
   share: number;
   fair: number;
   /** Requests until the fair count is reckoned again. */
@@ -45,11 +48,10 @@ const WIDTH = 8_192;
 const BINS = 32;
 /** What was seen counts half after so long: long enough to tell clients apart, short enough to forgive one. */
 const HALF_LIFE_MS = 10_000;
-/**
- * The histogram forgets so many times faster: while a flood is young all counts grow, and what they were a while ago
- * would put the fair count too low for those of now.
- */
-const HISTOGRAM_FADES = 4;
+/** Histograms, and whether the share comes out right, forget so many times faster than counts. */
+const RECENT_FADES = 4;
+/** More than a histogram can be wrong by. */
+const CORRECTION_MAX = 2;
 /** Weights stay below 2^10, so that a count of thousands is still exact to a thousandth. */
 const HALF_LIVES_MAX = 10;
 const RECKON_EVERY = 32;
@@ -83,7 +85,7 @@ export function sheds(
   const seen = seenOf(state, profile);
   const count = bump(state, profile, client, weight);
   const bin = Math.min(BINS - 1, Math.floor(2 * Math.log2(count)));
-  const recent = weight ** HISTOGRAM_FADES;
+  const recent = weight ** RECENT_FADES;
   seen.requests[bin] = (seen.requests[bin] ?? 0) + recent;
   seen.inverse[bin] = (seen.inverse[bin] ?? 0) + recent / count;
   if (--seen.untilReckoned <= 0 || seen.share !== share) {
@@ -91,7 +93,17 @@ export function sheds(
     seen.share = share;
     seen.untilReckoned = RECKON_EVERY;
   }
-  return random >= seen.fair / count;
+  seen.due += recent * (1 - share);
+  seen.passing += recent * Math.min(1, seen.fair / count);
+  return random >= (seen.fair * correctionOf(seen)) / count;
+}
+
+/**
+ * While a flood is young all counts grow, and a histogram of what they were a moment ago puts the fair count too low for
+ * those of now: by how much, the last seconds tell.
+ */
+function correctionOf({ due, passing }: Seen): number {
+  return Math.min(CORRECTION_MAX, Math.max(1 / CORRECTION_MAX, due / Math.max(passing, Number.MIN_VALUE)));
 }
 
 /** What a request counts now; cuts all counts where that has grown too large, and drops them after a long pause. */
@@ -101,11 +113,16 @@ function weightAt(state: FairShed, nowMs: number): number {
   state.weightedMs = nowMs;
   const kept = halfLives < 0 ? 1 : 2 ** -halfLives;
   for (let i = 0; i < state.counts.length; i++) state.counts[i] = (state.counts[i] ?? 0) * kept;
-  for (const { requests, inverse } of state.profiles.values())
+  const recentKept = kept ** RECENT_FADES;
+  for (const seen of state.profiles.values()) {
+    seen.due *= recentKept;
+    seen.passing *= recentKept;
+    const { requests, inverse } = seen;
     for (let bin = 0; bin < BINS; bin++) {
-      requests[bin] = (requests[bin] ?? 0) * kept ** HISTOGRAM_FADES;
-      inverse[bin] = (inverse[bin] ?? 0) * kept ** HISTOGRAM_FADES;
+      requests[bin] = (requests[bin] ?? 0) * recentKept;
+      inverse[bin] = (inverse[bin] ?? 0) * recentKept;
     }
+  }
   return 1;
 }
 
@@ -114,7 +131,7 @@ function seenOf({ profiles }: FairShed, profile: string): Seen {
   if (seen === undefined) {
     if (profiles.size >= PROFILES_MAX) profiles.clear();
     const requests = new Float64Array(BINS);
-    seen = { requests, inverse: new Float64Array(BINS), share: -1, fair: 1, untilReckoned: 0 };
+    seen = { requests, inverse: new Float64Array(BINS), due: 0, passing: 0, share: -1, fair: 1, untilReckoned: 0 };
     profiles.set(profile, seen);
   }
   return seen;

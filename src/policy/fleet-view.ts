@@ -44,11 +44,11 @@ const P95_SECONDS = 60;
  * @param said what others than the meter say of load: a pin, or the external signal.
  */
 export function viewOf(loop: LoadLoop, rules: LoopRules, said: Load, nowMs: number): FleetView {
-  const signal = signalAt(loop, rules, nowMs);
+  signalAt(loop, rules, nowMs);
   const { meter, fleet } = loop;
   return {
     startedMs: meter.startedMs,
-    tier: signal.tier,
+    tier: fleet.tier,
     tierChanges: fleet.changes,
     ...leading(loop, said, rules.tables.capacityRpm, nowMs),
     capacityRpm: rules.tables.capacityRpm,

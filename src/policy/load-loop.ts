@@ -10,6 +10,7 @@
 import { type FleetTier, isSettled, newFleetTier, nextFleetTier } from "./fleet-tier.ts";
 import type { Flush } from "./flush.ts";
 import type { TierTables } from "./limits.ts";
+import type { Pin } from "./load.ts";
 import { absorb, type Meter } from "./meter.ts";
 import { copyMeter, type MeterCopy, openMeter } from "./meter-copy.ts";
 import { profileRatesOf, type Rates, ratesOf, surgeOf } from "./meter-rates.ts";
@@ -27,7 +28,7 @@ import {
   UNPUBLISHED,
 } from "./publication.ts";
 import { steepTier } from "./steep.ts";
-import type { Tier } from "./tier.ts";
+import { getLoadTier } from "./tier.ts";
 
 /** Everything the meter object keeps. */
 export interface LoadLoop {
@@ -46,8 +47,10 @@ export interface LoopRules {
   readonly publishMs: number;
   /** What another publisher says, if it is fresh, and the requests per minute that are load 1 to it. */
   readonly external: { readonly load: number; readonly capacityRpm: number } | null;
-  /** The tier of a pin in force. */
-  readonly pin: Tier | null;
+  /** In force. */
+  readonly pin: Pin | null;
+  /** Unix ms of the read of the documents that say so; 0 before the first. */
+  readonly documentsAsOfMs: number;
 }
 
 /** What is stored of a loop. */
@@ -98,17 +101,20 @@ export function signalAt(loop: LoadLoop, rules: LoopRules, nowMs: number): EdgeS
   const ageMs = nowMs - loop.reviewedMs;
   if (loop.signal !== null && ageMs >= 0 && ageMs < REVIEW_MS) return loop.signal;
   const { meter } = loop;
-  const { tables, external, pin } = rules;
+  const { tables, external, documentsAsOfMs } = rules;
   const rates = ratesOf(meter, nowMs);
   const steep = steepTier(surgeOf(meter, nowMs), tables.capacityRpm, tables.thresholds);
   const profiles = profileRatesOf(meter, 60, nowMs);
   const predicted = predict(profiles, tables.profiles, loop.fleet.tier, isSettled(loop.fleet, nowMs));
+  const pin = rules.pin === null ? null : getLoadTier(rules.pin.load, tables.thresholds);
   loop.fleet = nextFleetTier(loop.fleet, { rates, steep, predicted, external, pin }, tables, nowMs);
   loop.signal = {
     requestsPerMinute: rates.admittedPerMinute,
     offeredPerMinute: rates.offeredPerMinute,
     capacity: tables.capacityRpm,
     tier: loop.fleet.sources,
+    pin: rules.pin,
+    documentsAsOfMs,
     errorRate: rates.errorRate,
     avgResponseMs: rates.avgResponseMs,
     publishedAtMs: nowMs,

@@ -9,6 +9,7 @@
  * Pure: whoever writes asks `nextPublication`, tells `began`, and afterwards `ended`. Price: by KV alone others learn
  * `publishMs` and KV's own delay late.
  */
+import type { Pin } from "./load.ts";
 import type { Tier } from "./tier.ts";
 
 /** What the meter knows, as it travels with its replies and those of counters. */
@@ -18,8 +19,12 @@ export interface EdgeSignal {
   readonly offeredPerMinute: number;
   /** Requests per minute the origin carries. */
   readonly capacity: number;
-  /** What the sources say; a pin travels by its own document, and must not outlive it here. */
+  /** What the sources say; a pin is told beside it, and must not outlive itself here. */
   readonly tier: Tier;
+  /** The pin in force as the meter knows it. */
+  readonly pin: Pin | null;
+  /** Unix ms of the read of the documents that the pin was in; 0: nothing is known of them. */
+  readonly documentsAsOfMs: number;
   /** 0..1. */
   readonly errorRate: number;
   readonly avgResponseMs: number;
@@ -122,6 +127,8 @@ export function closingSignal(capacity: number): EdgeSignal {
     offeredPerMinute: 0,
     capacity,
     tier: "low",
+    pin: null,
+    documentsAsOfMs: 0,
     errorRate: 0,
     avgResponseMs: 0,
     publishedAtMs: null,

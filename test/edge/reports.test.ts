@@ -16,10 +16,12 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const UNPINNED = { pin: null, documentsAsOfMs: 0, shed: {} };
+
 /** What a meter says in which there is nothing to say. */
 function calm(more: Partial<EdgeSignal> = {}): EdgeSignal {
   const rates = { requestsPerMinute: 0, offeredPerMinute: 0, errorRate: 0, avgResponseMs: 0 };
-  return { ...rates, capacity: 1_000, tier: "low", publishedAtMs: Date.now(), shed: {}, ...more };
+  return { ...rates, capacity: 1_000, tier: "low", ...UNPINNED, publishedAtMs: Date.now(), ...more };
 }
 
 /** An isolate whose meter writes down what it is told. */
@@ -289,6 +291,29 @@ describe("the meter's word", () => {
     expect(limitOf(await quiet.send("/", { client: freshClient() })), "whom no counter has told").toMatchObject({
       tier: "critical",
     });
+  });
+
+  it("tells of a pin that this isolate has not read, and of its end", async () => {
+    let pin: EdgeSignal["pin"] = { load: 0.9, untilMs: null };
+    const { isolate } = listened({}, async () => calm({ pin, documentsAsOfMs: Date.now() + 1 }));
+    await isolate.send("/a");
+    await pass(1);
+    expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical" });
+    pin = null;
+    await pass(6_000);
+    expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "low" });
+  });
+
+  it("does not undo a pin that this isolate has just seen, though the meter has not", async () => {
+    const { isolate } = listened({}, async () => calm({ documentsAsOfMs: Date.now() }));
+    await isolate.send("/a");
+    isolate.put("load-pin", '{"load":0.9}');
+    await pass(31_000);
+    await isolate.send("/a");
+    for (let second = 0; second < 30; second += 1) {
+      await pass(1_000);
+      expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical" });
+    }
   });
 
   it("is loosened by nobody: another signal that is higher counts", async () => {

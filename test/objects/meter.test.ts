@@ -134,8 +134,15 @@ describe("documents of others", () => {
     expect(await tell(freshMeter(), 1, { admitted: 1 })).toMatchObject({ tier: "critical" });
     await env.EDGE_KV.put("load-pin", '{"load":0.4}');
     const meter = freshMeter();
-    expect(await tell(meter, 1, { admitted: 1 })).toMatchObject({ tier: "medium" });
-    expect(await look(meter)).toMatchObject({ load: 0.4, source: "pin", signalAgeMs: null, capacityRpm: 100 });
+    const pin = { load: 0.4, untilMs: null };
+    expect(await tell(meter, 1, { admitted: 1 })).toMatchObject({ tier: "critical", pin, documentsAsOfMs: START_MS });
+    expect(await look(meter)).toMatchObject({
+      tier: "medium",
+      load: 0.4,
+      source: "pin",
+      signalAgeMs: null,
+      capacityRpm: 100,
+    });
   });
 
   it("are read again when an isolate has seen one change, and not for every flush", async () => {
@@ -143,11 +150,11 @@ describe("documents of others", () => {
     await tell(meter, 1, { admitted: 1 });
     await env.EDGE_KV.put("load-pin", '{"load":0.9}');
     vi.setSystemTime(START_MS + 2_000);
-    expect(await tell(meter, 2, { admitted: 1 })).toMatchObject({ tier: "low" });
+    expect(await tell(meter, 2, { admitted: 1 })).toMatchObject({ pin: null });
     await tell(meter, 3, { admitted: 1 }, START_MS + 1_000);
     // Read behind the flush that told of it.
     vi.setSystemTime(START_MS + 3_000);
-    await expect.poll(() => tell(meter, 3, {})).toMatchObject({ tier: "critical" });
+    await expect.poll(() => tell(meter, 3, {})).toMatchObject({ pin: { load: 0.9 } });
   });
 
   it("that are no tables leave the last good ones in force, say why, and count once", async () => {

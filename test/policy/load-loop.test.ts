@@ -17,7 +17,7 @@ import { AT_REST, flushOf } from "./flushes.ts";
 
 const T = Date.UTC(2026, 10, 23, 15, 0, 0);
 const S = 1_000;
-const RULES: LoopRules = { tables: BUILT_IN, publishMs: 10_000, external: null, pin: null };
+const RULES: LoopRules = { tables: BUILT_IN, publishMs: 10_000, external: null, pin: null, documentsAsOfMs: T };
 
 /** Flushes of one isolate that admits so many a second, every five seconds. */
 function feed(loop: LoadLoop, from: number, to: number, perSecond: number, rules = RULES): void {
@@ -71,7 +71,7 @@ describe("receive", () => {
 
   it("does not tell a pin as if it were load: an isolate drops it the moment it ends", () => {
     const loop = openLoop(null, T);
-    const rules: LoopRules = { ...RULES, pin: "critical" };
+    const rules: LoopRules = { ...RULES, pin: { load: 0.9, untilMs: null } };
     feed(loop, 0, 60, 1, rules);
     expect(loop.fleet.tier).toBe("critical");
     expect(signalAt(loop, rules, T + 60 * S).tier).toBe("low");

@@ -21,6 +21,8 @@ const SIGNAL: EdgeSignal = {
   offeredPerMinute: 1_200.6,
   capacity: 1_000,
   tier: "medium",
+  pin: null,
+  documentsAsOfMs: 0,
   errorRate: 0.021_234,
   avgResponseMs: 125.4,
   publishedAtMs: T,
