@@ -8,8 +8,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const patient = { testTimeout: 180_000, hookTimeout: 180_000 };
 
 /**
- * `policy`: pure code in plain Node. `workers`: in workerd. `demo`: the demo origin. `journeys`:
- * the whole, by HTTP. `fleet`: many isolates on one set of counters.
+ * `policy`: pure code in plain Node. `workers`: in workerd. `demo`: the demo origin. `deploy`: what ships for other
+ * people's tools, read by those tools. `journeys`: the whole, by HTTP. `fleet`: many isolates on one set of counters.
  */
 export default defineConfig({
   root,
@@ -17,7 +17,7 @@ export default defineConfig({
     // Whole titles: a row is named by its value.
     taskTitleValueFormatTruncate: 0,
     projects: [
-      inNode("policy", ["test/policy/**/*.test.ts", "test/config/**/*.test.ts"]),
+      inNode("policy", ["test/policy/**/*.test.ts", "test/config/**/*.test.ts", "test/operate/**/*.test.ts"]),
       {
         root,
         plugins: [cloudflareTest({ wrangler: { configPath: `${root}/wrangler.toml` } })],
@@ -29,6 +29,7 @@ export default defineConfig({
         },
       },
       inNode("demo", ["test/demo/**/*.test.ts"]),
+      inNode("deploy", ["test/deploy/**/*.test.ts"]),
       inNode("journeys", ["test/journeys/**/*.test.ts"], { fileParallelism: false }),
       inNode("fleet", ["test/fleet/**/*.test.ts"], { fileParallelism: false }),
     ],
