@@ -14,9 +14,9 @@ export const USAGE = `npm run plan -- --peak-rps N [option...]
   --users N                 users at the peak, where known
   --workflows-per-minute N  workflows at the peak, where known
   --ai-calls-per-minute N   AI calls at the peak, where known
-  --rps-per-instance N      what one 1 GB instance is planned to carry (${SCALING.rpsPerInstance})
-  --min-instances N         never fewer (${SCALING.minInstances})
-  --max-instances N         never more (${SCALING.maxInstances})
+  --rps-per-instance N      what one 1 GB instance is planned to carry, instead of the tables' (${SCALING.rpsPerInstance})
+  --min-instances N         never fewer, instead of the tables' (${SCALING.minInstances})
+  --max-instances N         never more, instead of the tables' (${SCALING.maxInstances})
   --tables FILE             a tier-tables document to plan with, instead of the built-in one
   --json                    the plan as JSON
 `;
@@ -29,7 +29,8 @@ export class ArgumentError extends Error {
 /** What was asked. */
 export interface PlanRequest {
   readonly demand: Demand;
-  readonly rules: ScalingRules;
+  /** Instead of those in the tables. */
+  readonly rules: Partial<ScalingRules>;
   /** Of a tier-tables document; null: the built-in tables. */
   readonly tablesPath: string | null;
   readonly json: boolean;
@@ -62,15 +63,9 @@ type NumberOption = Exclude<keyof typeof OPTIONS, "tables" | "json" | "help">;
 export function readArguments(args: readonly string[]): PlanRequest | null {
   const values = parse(args);
   if (values.help === true) return null;
-  const rules = {
-    rpsPerInstance: amount(values, "rps-per-instance", 0.001) ?? SCALING.rpsPerInstance,
-    minInstances: whole(values, "min-instances", 1) ?? SCALING.minInstances,
-    maxInstances: whole(values, "max-instances", 1) ?? SCALING.maxInstances,
-  };
-  if (rules.maxInstances < rules.minInstances)
-    throw new ArgumentError(
-      `--max-instances: expected at least --min-instances, which is ${rules.minInstances}, got ${rules.maxInstances}`,
-    );
+  const rpsPerInstance = amount(values, "rps-per-instance", 0.001);
+  const minInstances = whole(values, "min-instances", 1);
+  const maxInstances = whole(values, "max-instances", 1);
   const peak = amount(values, "peak-rps", 0);
   if (peak === null) throw new ArgumentError("--peak-rps: expected requests per second, got nothing");
   return {
@@ -80,10 +75,27 @@ export function readArguments(args: readonly string[]): PlanRequest | null {
       workflows_per_minute: amount(values, "workflows-per-minute", 0),
       ai_calls_per_minute: amount(values, "ai-calls-per-minute", 0),
     },
-    rules,
+    rules: {
+      ...(rpsPerInstance === null ? {} : { rpsPerInstance }),
+      ...(minInstances === null ? {} : { minInstances }),
+      ...(maxInstances === null ? {} : { maxInstances }),
+    },
     tablesPath: values.tables ?? null,
     json: values.json ?? false,
   };
+}
+
+/**
+ * The rules to plan with: the tables', except what was given instead.
+ *
+ * @throws ArgumentError when the two do not fit each other.
+ */
+export function rulesOf(given: Partial<ScalingRules>, tables: ScalingRules): ScalingRules {
+  const rules = { ...tables, ...given };
+  if (rules.maxInstances >= rules.minInstances) return rules;
+  throw new ArgumentError(
+    `--max-instances: expected at least --min-instances, which is ${rules.minInstances}, got ${rules.maxInstances}`,
+  );
 }
 
 function parse(args: readonly string[]): Values {

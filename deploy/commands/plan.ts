@@ -7,15 +7,17 @@ import { readFileSync } from "node:fs";
 import { readTierTables } from "../../src/config/tables.ts";
 import { planCapacity } from "../../src/policy/capacity-plan.ts";
 import { BUILT_IN, type TierTables } from "../../src/policy/limits.ts";
-import { ArgumentError, readArguments, USAGE } from "./plan-arguments.ts";
+import { ArgumentError, readArguments, rulesOf, USAGE } from "./plan-arguments.ts";
 import { planJson, planText } from "./plan-text.ts";
 
 /** What there is to print. */
 function plan(args: readonly string[]): string {
   const request = readArguments(args);
   if (request === null) return USAGE;
-  const { demand, rules, tablesPath, json } = request;
-  const planned = planCapacity(demand, rules, tablesPath === null ? BUILT_IN : tablesFrom(tablesPath));
+  const { demand, tablesPath, json } = request;
+  const tables = tablesPath === null ? BUILT_IN : tablesFrom(tablesPath);
+  const rules = rulesOf(request.rules, tables.scaling);
+  const planned = planCapacity(demand, rules, tables);
   return json ? planJson(planned, demand, rules) : planText(planned, demand, rules);
 }
 

@@ -20,6 +20,7 @@ export interface Fault {
 interface Written {
   readonly tiers?: Partial<Record<Tier, number>> | undefined;
   readonly profiles?: Readonly<Record<string, WrittenProfile>> | undefined;
+  readonly scaling?: { readonly min_instances?: number; readonly max_instances?: number } | undefined;
 }
 
 interface WrittenProfile {
@@ -34,6 +35,7 @@ export function faultsOf(tables: TierTables, written: Written): Fault[] {
     ...overloadFaults(tables),
     ...profileFaults(tables, written),
     ...patternFaults(tables, written),
+    ...scalingFaults(tables, written),
   ];
 }
 
@@ -56,6 +58,13 @@ function overloadFaults({ overload, profiles }: TierTables): Fault[] {
     if (!Object.hasOwn(profiles, name)) return [{ path, expected: "a profile of these tables", got: brief(name) }];
     return order.indexOf(name) === index ? [] : [{ path, expected: "each profile once", got: name }];
   });
+}
+
+function scalingFaults({ scaling: { minInstances, maxInstances } }: TierTables, { scaling }: Written): Fault[] {
+  if (maxInstances >= minInstances) return [];
+  const than = `${minInstances}${builtIn(scaling?.min_instances)}`;
+  const got = `${maxInstances}${builtIn(scaling?.max_instances)}`;
+  return [{ path: "scaling.max_instances", expected: `at least scaling.min_instances, which is ${than}`, got }];
 }
 
 function profileFaults({ profiles }: TierTables, written: Written): Fault[] {

@@ -7,6 +7,8 @@ import { TIERS } from "../policy/tier.ts";
 import { JSON_OBJECT, JsonObject } from "./json.ts";
 
 const LIMIT_MAX = 1_000_000;
+const INSTANCES_MAX = 1_000;
+const RPS_PER_INSTANCE_MAX = 1_000_000;
 export const PATTERNS_MAX = 256;
 export const PROFILES_MAX = 64;
 
@@ -18,6 +20,11 @@ function whole(min: number, max: number) {
 function number(min: number, max: number) {
   const message = `a number ${min}..${max}`;
   return v.pipe(v.number(message), v.minValue(min, message), v.maxValue(max, message));
+}
+
+function positive(max: number) {
+  const message = `a number above 0, at most ${max}`;
+  return v.pipe(v.number(message), v.gtValue(0, message), v.maxValue(max, message));
 }
 
 const TierName = v.picklist(TIERS, `one of ${TIERS.join(", ")}`);
@@ -68,6 +75,12 @@ const OverloadDocument = object({
   ),
 });
 
+const ScalingDocument = object({
+  min_instances: v.exactOptional(whole(1, INSTANCES_MAX)),
+  max_instances: v.exactOptional(whole(1, INSTANCES_MAX)),
+  rps_per_instance: v.exactOptional(positive(RPS_PER_INSTANCE_MAX)),
+});
+
 /** The document under `tier-tables`; every member may be left out. */
 export const TierTablesDocument = object({
   capacity_rpm: v.exactOptional(number(1, 1_000_000_000)),
@@ -83,4 +96,5 @@ export const TierTablesDocument = object({
   enforce: v.exactOptional(Flag),
   overload: v.exactOptional(OverloadDocument),
   profiles: v.exactOptional(v.pipe(JsonObject, v.record(ProfileName, ProfileDocument, JSON_OBJECT))),
+  scaling: v.exactOptional(ScalingDocument),
 });

@@ -7,6 +7,7 @@
  */
 import * as v from "valibot";
 import { BUILT_IN, type Profile, type TierTables } from "../policy/limits.ts";
+import type { ScalingRules } from "../policy/scaling.ts";
 import { brief, parseJson } from "./json.ts";
 import { type Fault, faultsOf } from "./rules.ts";
 import { TierTablesDocument } from "./tables-schema.ts";
@@ -56,6 +57,15 @@ function complete(document: Document): TierTables {
     enforce: document.enforce ?? BUILT_IN.enforce,
     overload: overload === undefined ? BUILT_IN.overload : { shedAbove: overload.shed_above, order: overload.order },
     profiles: completeProfiles(document.profiles ?? {}),
+    scaling: completeScaling(document.scaling),
+  };
+}
+
+function completeScaling(document: Document["scaling"]): ScalingRules {
+  return {
+    minInstances: document?.min_instances ?? BUILT_IN.scaling.minInstances,
+    maxInstances: document?.max_instances ?? BUILT_IN.scaling.maxInstances,
+    rpsPerInstance: document?.rps_per_instance ?? BUILT_IN.scaling.rpsPerInstance,
   };
 }
 

@@ -5,6 +5,7 @@
  * tables below are what the gateway starts with; a document in KV may replace any part of them.
  */
 import { endpointsOf, profileFor } from "./endpoint.ts";
+import { SCALING, type ScalingRules } from "./scaling.ts";
 import { type Hysteresis, THRESHOLDS, type Thresholds, type Tier } from "./tier.ts";
 
 /** Units per window in each tier; whole numbers 0..1,000,000 that never grow as load grows. 0 refuses all. */
@@ -48,6 +49,8 @@ export interface TierTables {
   /** null: no ceiling. */
   readonly overload: OverloadRules | null;
   readonly profiles: Readonly<Record<string, Profile>>;
+  /** Between which sizes the origin is advised to be scaled. */
+  readonly scaling: ScalingRules;
 }
 
 /** The profile of every path that no pattern matches. */
@@ -72,6 +75,7 @@ export const BUILT_IN: TierTables = {
     billing: profile(["/api/billing/*"], 30, 20, 15, 10),
     health: profile(["/api/health/*", "/health"], 200, 100, 50, 30),
   },
+  scaling: SCALING,
 };
 
 function profile(match: readonly string[], low: number, medium: number, high: number, critical: number): Profile {

@@ -19,6 +19,7 @@ describe("schema/tier-tables.schema.json", () => {
       "enforce",
       "overload",
       "profiles",
+      "scaling",
     ]);
   });
 });

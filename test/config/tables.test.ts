@@ -121,6 +121,21 @@ describe("readTierTables, of documents it accepts", () => {
       tables: { overload: { shedAbove: 0, order: [] } },
     },
     { name: "shadow for all", document: { enforce: false }, tables: { enforce: false } },
+    {
+      name: "one bound of the fleet",
+      document: { scaling: { max_instances: 40 } },
+      tables: { scaling: { minInstances: 2, maxInstances: 40, rpsPerInstance: 75 } },
+    },
+    {
+      name: "a fleet of one size, whose instances carry little",
+      document: { scaling: { min_instances: 1, max_instances: 1, rps_per_instance: 0.5 } },
+      tables: { scaling: { minInstances: 1, maxInstances: 1, rpsPerInstance: 0.5 } },
+    },
+    {
+      name: "the largest fleet there may be",
+      document: { scaling: { min_instances: 1000, max_instances: 1000, rps_per_instance: 1_000_000 } },
+      tables: { scaling: { minInstances: 1000, maxInstances: 1000, rpsPerInstance: 1_000_000 } },
+    },
   ])("takes from a document $name", ({ document, tables }) => {
     expect(tablesOf(document)).toEqual({ ...BUILT_IN, ...tables });
   });
@@ -260,6 +275,70 @@ describe("readTierTables, of documents it refuses", () => {
       path: "capacity_rpm",
       expected: "a number 1..1000000000",
       got: null,
+    },
+    { name: "a list for scaling", document: { scaling: [] }, path: "scaling", expected: "an object", got: [] },
+    {
+      name: "an unknown member of scaling",
+      document: { scaling: { instances: 3 } },
+      path: "scaling.instances",
+      expected: "no such member",
+      got: "instances",
+    },
+    {
+      name: "a fleet that may fall to nothing",
+      document: { scaling: { min_instances: 0 } },
+      path: "scaling.min_instances",
+      expected: "a whole number 1..1000",
+      got: 0,
+    },
+    {
+      name: "half an instance",
+      document: { scaling: { min_instances: 2.5 } },
+      path: "scaling.min_instances",
+      expected: "a whole number 1..1000",
+      got: 2.5,
+    },
+    {
+      name: "more instances than there may be",
+      document: { scaling: { max_instances: 1001 } },
+      path: "scaling.max_instances",
+      expected: "a whole number 1..1000",
+      got: 1001,
+    },
+    {
+      name: "a maximum below the minimum that is built in",
+      document: { scaling: { max_instances: 1 } },
+      path: "scaling.max_instances",
+      expected: "at least scaling.min_instances, which is 2 (built in)",
+      got: "1",
+    },
+    {
+      name: "a minimum above the maximum that is built in",
+      document: { scaling: { min_instances: 11 } },
+      path: "scaling.max_instances",
+      expected: "at least scaling.min_instances, which is 11",
+      got: "10 (built in)",
+    },
+    {
+      name: "instances that carry nothing",
+      document: { scaling: { rps_per_instance: 0 } },
+      path: "scaling.rps_per_instance",
+      expected: "a number above 0, at most 1000000",
+      got: 0,
+    },
+    {
+      name: "instances that carry too much",
+      document: { scaling: { rps_per_instance: 1_000_001 } },
+      path: "scaling.rps_per_instance",
+      expected: "a number above 0, at most 1000000",
+      got: 1_000_001,
+    },
+    {
+      name: "what an instance carries as text",
+      document: { scaling: { rps_per_instance: "75" } },
+      path: "scaling.rps_per_instance",
+      expected: "a number above 0, at most 1000000",
+      got: "75",
     },
     { name: "an array for thresholds", document: { tiers: [] }, path: "tiers", expected: "an object", got: [] },
     {
@@ -869,6 +948,10 @@ function broken({ thresholds, hysteresis, profiles, ...rest }: TierTables): stri
       new Set(rest.overload?.order).size === (rest.overload?.order ?? []).length &&
       (rest.overload?.order ?? []).every((name) => Object.hasOwn(profiles, name)),
     "built-in profiles are there": Object.keys(BUILT_IN.profiles).every((name) => Object.hasOwn(profiles, name)),
+    "instances 1..1000, the minimum first":
+      isWhole(rest.scaling.minInstances, 1, 1_000) &&
+      isWhole(rest.scaling.maxInstances, rest.scaling.minInstances, 1_000),
+    "an instance carries something": rest.scaling.rpsPerInstance > 0 && rest.scaling.rpsPerInstance <= 1e6,
     "no pattern to decode": all.every(({ match }) => match.every((text) => !/[%\\;?#]|\/\.{0,2}\//.test(text))),
   };
   return Object.entries(rules).flatMap(([rule, holds]) => (holds ? [] : [rule]));
@@ -927,6 +1010,10 @@ describe("readTierTables, of random documents", () => {
         }),
       ),
       profiles: fc.dictionary(fc.constantFrom("default", "ai-chat", "uploads", "z", "Bad"), aProfile, { maxKeys: 3 }),
+      scaling: fc.record(
+        { min_instances: aValue, max_instances: aValue, rps_per_instance: aValue },
+        { requiredKeys: [] },
+      ),
     },
     { requiredKeys: [] },
   );
