@@ -2,24 +2,19 @@
  * Every metric the gateway shows: name, type, help, and the labels with the values they may have.
  *
  * Dashboards, rules and other people's scripts depend on these names, so they change only on purpose. Every label's
- * values are bounded: by a list here, or, for `profile`, by the tables, which hold at most 64.
+ * values are bounded: by a list, or, for `profile`, by the names in force (64) and those the meter remembers (129).
  *
  * Pure.
  */
+import { BUCKETS_MS, OUTCOMES, STATUS_CLASSES } from "../policy/tally.ts";
 import { TIERS } from "../policy/tier.ts";
 import type { Distribution, Family } from "./exposition.ts";
-
-/** What became of a request; each has exactly one. */
-export const OUTCOMES = ["admitted", "failed", "cached", "shadow_refused", "refused", "shed", "exempt"] as const;
-
-/** Classes of an answer's status. */
-export const STATUS_CLASSES = ["2xx", "3xx", "4xx", "5xx"] as const;
 
 /** Which requests a rate is of. */
 export const RATE_KINDS = ["offered", "admitted"] as const;
 
 /** Upper bounds of response times, seconds. */
-export const RESPONSE_TIME_BOUNDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+export const RESPONSE_TIME_BOUNDS: readonly number[] = BUCKETS_MS.map((ms) => ms / 1000);
 
 /** The values a label may have; null: the names of the profiles in force. */
 type LabelValues = readonly string[] | null;
