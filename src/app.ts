@@ -20,7 +20,9 @@ import { createServing } from "./edge/serve.ts";
 import { createShedding } from "./edge/shed.ts";
 import { createSigner } from "./edge/sign.ts";
 import { createSignalKeeper, type Rules } from "./edge/signal.ts";
+import { createFleet } from "./operate/fleet.ts";
 import { operate } from "./operate/routes.ts";
+import { answerSummary, isSummary } from "./operate/summary.ts";
 import type { Permit } from "./policy/breaker.ts";
 import type { Denial } from "./policy/denial.ts";
 import type { Ports, WaitUntil } from "./ports.ts";
@@ -42,6 +44,8 @@ export function createApp(config: Config, ports: Ports): Hono {
   const circuit = createCircuit(config, ports, reports.event);
   const shedding = createShedding(Math.random);
   const serving = createServing(config, ports);
+  const desk = { config, ports, quotas, sign, rulesAt: signal.rulesAt, sightAt: signal.sightAt };
+  const fleet = createFleet(desk);
   const allowed = config.corsAllowOrigins;
 
   /** Observes and identifies. What need not wait answers at once: for a refusal, a promise more is a cost. */
@@ -56,6 +60,7 @@ export function createApp(config: Config, ports: Ports): Hono {
   /** Settles whether the origin may be asked, before a unit is taken. */
   function enter(call: Call, rules: Rules, hold: Hold): Response | Promise<Response> {
     observer.arrived(call);
+    if (isSummary(call)) return admitted(call, rules, hold, (admission) => summary(call, admission, rules, hold));
     const retryAfterMs = shedding.retryAfterMs(call, rules);
     if (retryAfterMs !== null) return shed(call, { reason: "overloaded", retryAfterMs }, rules, hold);
     const permit = circuit.ask(call.arrivedMs);
@@ -108,6 +113,13 @@ export function createApp(config: Config, ports: Ports): Hono {
     return relay(response, call, quota, ports.nowMs());
   }
 
+  /** The gateway's own answer: whatever becomes of the origin, it can be given. */
+  async function summary(call: Call, admission: Admitted, rules: Rules, hold: Hold): Promise<Response> {
+    const response = await answerSummary(call, fleet, desk, hold.waitUntil);
+    observer.ended(call, admission, rules, "cached", hold.waitUntil);
+    return relay(response, call, admission.quota, ports.nowMs());
+  }
+
   /** The origin is left alone: a copy that may be stale, or nothing, which takes no unit. */
   async function spare(call: Call, rules: Rules, retryAfterMs: number, hold: Hold): Promise<Response> {
     const copy = await serving.standIn(call);
@@ -135,7 +147,7 @@ export function createApp(config: Config, ports: Ports): Hono {
   }
 
   const app = new Hono();
-  operate(app, config, ports);
+  operate(app, fleet, desk);
   app.all("*", (c) => pass(c.req.raw, holdOf(c.executionCtx)));
   app.onError((error, c) => internalError(error, c.req.raw, ports));
   return app;

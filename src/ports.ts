@@ -7,7 +7,9 @@ import type { FleetView } from "./policy/fleet-view.ts";
 import type { Flush } from "./policy/flush.ts";
 import type { Answer, Ask } from "./policy/lease.ts";
 import type { Limits, TierTables } from "./policy/limits.ts";
+import type { OriginHealth } from "./policy/origin-health.ts";
 import type { EdgeSignal } from "./policy/publication.ts";
+import type { TriggerReport } from "./policy/scaling.ts";
 import type { Tier } from "./policy/tier.ts";
 
 /** Everything outside the gateway. */
@@ -90,8 +92,10 @@ export interface Report {
 export interface Metering {
   /** Counts a report once, however often it comes; answers with its word. Rejects when there is no answer. */
   readonly report: (report: Report) => Promise<EdgeSignal>;
-  /** Everything it knows. Rejects when there is no answer. */
-  readonly view: () => Promise<MeterView>;
+  /** Everything it knows. Rejects when there is no answer. `asks`: the caller will ask the origin how it is, if it may. */
+  readonly view: (asks: boolean) => Promise<MeterView>;
+  /** Hears how the origin is. */
+  readonly hearOrigin: (health: OriginHealth) => Promise<void>;
 }
 
 /** What the meter knows of the fleet, and of the documents. */
@@ -100,6 +104,13 @@ export interface MeterView extends FleetView {
   readonly tables: TierTables;
   /** Why the tables under their key are not in force; null where they are. */
   readonly faults: readonly Fault[] | null;
+  /** Whether counters have failed in the last minute. */
+  readonly areCountersFailing: boolean;
+  /** What the origin last said of itself. */
+  readonly origin: OriginHealth;
+  /** Whether the caller is the one to ask it now. */
+  readonly mayAsk: boolean;
+  readonly triggers: readonly TriggerReport[];
 }
 
 /** The backend. Resolves at its response headers; rejects when there are none to be had. */

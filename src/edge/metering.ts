@@ -16,6 +16,7 @@ export function createMetering(namespace: DurableObjectNamespace<LoadMeter>): Me
   return {
     report: async (report) => await stub().report(report),
     // The platform's type for an RPC answer is `never` for what holds an `unknown`, here in a fault.
-    view: async () => await (stub().view() as Promise<MeterView>),
+    view: async (asks) => await (stub().view(asks) as Promise<MeterView>),
+    hearOrigin: async (health) => await stub().hearOrigin(health),
   };
 }

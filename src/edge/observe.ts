@@ -12,7 +12,7 @@ export type Admitted = Extract<Admission, { admitted: true }>;
 export type Refused = Extract<Admission, { admitted: false }>;
 
 /** What exempt requests are counted under. */
-const EXEMPT = "exempt";
+export const EXEMPT = "exempt";
 
 /** Letters, digits and a few marks: safe in a header field, a log line and a URL. */
 const SANE_TOKEN = /^[A-Za-z0-9._:-]{1,128}$/;

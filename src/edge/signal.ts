@@ -53,6 +53,8 @@ export interface Rules extends Stamps {
 export interface SignalKeeper {
   /** The rules at `nowMs`; a promise only where a request has to wait for them. */
   readonly rulesAt: (nowMs: number, waitUntil: WaitUntil) => Rules | Promise<Rules>;
+  /** Load and tier as this isolate sees them. */
+  readonly sightAt: (nowMs: number) => Pick<Outlook, "load" | "tier">;
   /** The newest word of the meter; null before the first. */
   readonly word: () => EdgeSignal | null;
   /** Hears a word of the meter, whoever passed it on. */
@@ -237,5 +239,10 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
     return word !== null && saidMs !== null && nowMs - saidMs <= SHED_MAX_AGE_MS ? word.shed : NO_SHARES;
   }
 
-  return { rulesAt, word: () => word, hear, changedMs: () => copy?.changedMs ?? 0 };
+  function sightAt(nowMs: number): Pick<Outlook, "load" | "tier"> {
+    review(nowMs);
+    return stands ?? { load: { kind: "stale" }, tier: BUILT_IN.signal.fallbackTier };
+  }
+
+  return { rulesAt, sightAt, word: () => word, hear, changedMs: () => copy?.changedMs ?? 0 };
 }

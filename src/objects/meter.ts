@@ -43,7 +43,10 @@ import {
   publishing,
   receive,
 } from "../policy/load-loop.ts";
+import { responseMsAt } from "../policy/meter-rates.ts";
+import { ORIGIN_UNASKED, type OriginHealth } from "../policy/origin-health.ts";
 import type { EdgeSignal } from "../policy/publication.ts";
+import { type TriggerReport, type TriggerStates, UNWATCHED, watchTriggers } from "../policy/scaling.ts";
 import { EVENTS } from "../policy/tally.ts";
 import type { MeterView, Report } from "../ports.ts";
 
@@ -59,12 +62,28 @@ interface Understood extends SignalDocuments {
   readonly faults: readonly Fault[] | null;
 }
 
+/** What the origin said, and what its signs have come to. */
+interface Origin {
+  readonly health: OriginHealth;
+  /** Unix ms; null before the first time. */
+  readonly heardMs: number | null;
+  readonly triggers: TriggerStates;
+}
+
 const LOOP = "loop";
+const ORIGIN = "origin";
 const DOCUMENTS = "documents";
 const SAVE_AFTER_MS = 1_000;
 /** KV has this long when nothing is known of it, and when it is asked behind a flush. */
 const FIRST_READ_MS = 250;
 const READ_MS = 5_000;
+/** Between two questions to the origin, fleet-wide. */
+const ASK_EVERY_MS = 10_000;
+/** What the origin said of itself longer ago says nothing of now. */
+const HEARD_MAX_AGE_MS = 60_000;
+const COUNTERS_FAILING_MS = 60_000;
+const P95_SECONDS = 60;
+const COUNTER_FAILURES_AT = EVENTS.indexOf("counterFailures");
 const DOCUMENTS_REFUSED_AT = EVENTS.indexOf("documentsRefused");
 
 /** The meter of the fleet. */
@@ -80,6 +99,10 @@ export class LoadMeter extends DurableObject<Env> {
   #reading: Promise<void> | null = null;
   #saving: ReturnType<typeof setTimeout> | null = null;
   #hasAlarm: boolean | null = null;
+  #origin: Origin;
+  #triggers: readonly TriggerReport[] = [];
+  #askedMs = Number.NEGATIVE_INFINITY;
+  #countersFailedMs = Number.NEGATIVE_INFINITY;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -87,6 +110,7 @@ export class LoadMeter extends DurableObject<Env> {
     this.#loop = openLoop(ctx.storage.kv.get<LoopCopy>(LOOP) ?? null, Date.now());
     this.#texts = ctx.storage.kv.get<Texts>(DOCUMENTS) ?? null;
     this.#understood = understand(this.#texts ?? new Map(), null);
+    this.#origin = ctx.storage.kv.get<Origin>(ORIGIN) ?? { health: ORIGIN_UNASKED, heardMs: null, triggers: UNWATCHED };
   }
 
   /** Counts a flush, once, and answers with what the meter knows. */
@@ -95,17 +119,40 @@ export class LoadMeter extends DurableObject<Env> {
     const nowMs = Date.now();
     const { isCounted, signal } = receive(this.#loop, flush, this.#rulesAt(nowMs), nowMs);
     if (isCounted) this.#saveSoon();
+    if ((flush.events[COUNTER_FAILURES_AT] ?? 0) > 0) this.#countersFailedMs = nowMs;
     await this.#wakeAt(nowMs);
     return signal;
   }
 
-  /** Everything that is known of the fleet; what is told here has been written down. */
-  async view(): Promise<MeterView> {
+  /**
+   * Everything that is known of the fleet; what is told here has been written down. One of those who ask the origin may do
+   * so, at most every `ASK_EVERY_MS`.
+   */
+  async view(asks: boolean): Promise<MeterView> {
     await this.#refresh(0);
+    this.#watch(Date.now());
     if (this.#saving !== null) this.#save();
     const nowMs = Date.now();
     const { tables, faults, pin } = this.#understood;
-    return { ...viewOf(this.#loop, this.#rulesAt(nowMs), this.#saidAt(pin, nowMs), nowMs), tables, faults };
+    const mayAsk = asks && Math.abs(nowMs - this.#askedMs) >= ASK_EVERY_MS;
+    if (mayAsk) this.#askedMs = nowMs;
+    return {
+      ...viewOf(this.#loop, this.#rulesAt(nowMs), this.#saidAt(pin, nowMs), nowMs),
+      tables,
+      faults,
+      areCountersFailing: nowMs - this.#countersFailedMs < COUNTERS_FAILING_MS,
+      origin: this.#origin.health,
+      mayAsk,
+      triggers: this.#triggers,
+    };
+  }
+
+  /** Keeps what the origin says of itself. */
+  async hearOrigin(health: OriginHealth): Promise<void> {
+    const nowMs = Date.now();
+    this.#origin = { ...this.#origin, health, heardMs: nowMs };
+    this.#watch(nowMs);
+    this.ctx.storage.kv.put(ORIGIN, this.#origin);
   }
 
   /** Publishes what is due and writes down what was counted; sets the next alarm while there is more to come. */
@@ -119,10 +166,27 @@ export class LoadMeter extends DurableObject<Env> {
     }
     this.#save();
     const nowMs = Date.now();
+    this.#watch(nowMs);
     const next = dueAt(this.#loop, this.#rulesAt(nowMs), nowMs);
     const waitMs = next.kind === "wait" ? next.waitMs : 0;
     this.#hasAlarm = waitMs !== null;
     if (waitMs !== null) await this.ctx.storage.setAlarm(nowMs + Math.min(Math.max(waitMs, 0), this.#config.publishMs));
+  }
+
+  /** What autoscalers are advised by. An origin that has not been heard for long is not known. */
+  #watch(nowMs: number): void {
+    const { health, heardMs, triggers } = this.#origin;
+    const isHeard = heardMs !== null && Math.abs(nowMs - heardMs) <= HEARD_MAX_AGE_MS;
+    const { approvalQueue, cpuPercent, memoryPercent } = (isHeard ? health : ORIGIN_UNASKED).metrics;
+    const readings = {
+      response_time_p95_ms: responseMsAt(this.#loop.meter, 0.95, P95_SECONDS, nowMs),
+      queue_pending: approvalQueue,
+      cpu_percent: cpuPercent,
+      memory_percent: memoryPercent,
+    };
+    const { states, reports } = watchTriggers(triggers, readings, nowMs);
+    this.#origin = { ...this.#origin, triggers: states };
+    this.#triggers = reports;
   }
 
   /** @returns whether KV took it. */

@@ -74,7 +74,17 @@ export const METRICS = {
     help: "Requests whose client had no readable address; more than none means a misconfigured zone.",
     labels: NONE,
   },
-  levqor_circuit_breaker_open: { type: "gauge", help: "Above 0 while a circuit breaker is open.", labels: NONE },
+  levqor_circuit_breaker_open: {
+    type: "gauge",
+    help: "Isolates whose circuit breaker is open or half-open.",
+    labels: NONE,
+  },
+  levqor_circuit_breaker_moves_total: {
+    type: "counter",
+    help: "Moves of circuit breakers into each state.",
+    labels: { to: ["open", "half-open", "closed"] },
+  },
+  levqor_requests_in_flight: { type: "gauge", help: "Requests that wait for the origin.", labels: NONE },
   levqor_recommended_instances: {
     type: "gauge",
     help: "Instances that the offered requests of the last hour need at their peak.",

@@ -6,7 +6,6 @@
  *
  * Pure.
  */
-import type { Meter } from "../policy/meter.ts";
 import {
   BUCKET_COUNT,
   BUCKETS_AT,
@@ -24,7 +23,11 @@ import { family, figure, histogram } from "./metric-table.ts";
 
 /** All that is shown; null: nobody knows it, and it is left out. */
 export interface MetricFacts {
-  readonly meter: Pick<Meter, "totals" | "events" | "startedMs">;
+  readonly meter: {
+    readonly totals: ReadonlyMap<string, readonly number[]>;
+    readonly events: readonly number[];
+    readonly startedMs: number;
+  };
   /** Names of the profiles in force. */
   readonly profiles: readonly string[];
   readonly nowMs: number;
@@ -36,7 +39,10 @@ export interface MetricFacts {
   readonly capacityRpm: number;
   readonly signalAgeMs: number | null;
   readonly tierChanges: number;
+  /** Isolates whose breaker is not closed. */
   readonly openBreakers: number;
+  /** Requests at the origin. */
+  readonly inFlight: number;
   readonly recommendedInstances: number;
   readonly activeWorkflows: number | null;
   readonly approvalQueue: number | null;
@@ -94,6 +100,12 @@ export function metricFamilies(facts: MetricFacts): readonly Family[] {
     figure("levqor_denied_locally_total", event("deniedLocally")),
     figure("levqor_requests_without_address_total", event("withoutAddress")),
     figure("levqor_circuit_breaker_open", facts.openBreakers),
+    family("levqor_circuit_breaker_moves_total", [
+      { labels: { to: "open" }, value: event("circuitOpened") },
+      { labels: { to: "half-open" }, value: event("circuitHalfOpened") },
+      { labels: { to: "closed" }, value: event("circuitClosed") },
+    ]),
+    figure("levqor_requests_in_flight", facts.inFlight),
     figure("levqor_recommended_instances", facts.recommendedInstances),
     figure("levqor_active_workflows", facts.activeWorkflows),
     figure("levqor_approval_queue_pending", facts.approvalQueue),

@@ -2,24 +2,17 @@
  * The paths the gateway answers for itself. Nothing under them ever reaches the origin.
  */
 import type { Hono } from "hono";
-import type { Config } from "../config/vars.ts";
-import { refuse } from "../edge/answer.ts";
-import { requestIdOf } from "../edge/observe.ts";
-import type { Ports } from "../ports.ts";
+import type { Desk } from "./desk.ts";
+import type { Fleet } from "./fleet.ts";
+import { answerMetrics, answerScaling } from "./metrics.ts";
+import { publishRate } from "./publish.ts";
+import { denied, requireToken } from "./tokens.ts";
 
 /** Mounts the gateway's own paths on `app`. */
-export function operate(app: Hono, config: Config, ports: Ports): void {
+export function operate(app: Hono, fleet: Fleet, desk: Desk): void {
   app.get("/_edge/health", (c) => c.json({ status: "ok" }, 200, { "Cache-Control": "no-store" }));
-  for (const path of ["/_edge", "/_edge/*", "/metrics"]) {
-    app.all(path, ({ req }) => {
-      const requestId = requestIdOf(req.raw.headers, ports.newId);
-      return refuse(
-        { reason: "not-found" },
-        { request: req.raw, requestId, path: req.path },
-        null,
-        config.corsAllowOrigins,
-        ports.nowMs(),
-      );
-    });
-  }
+  app.put("/_edge/request-rate", requireToken(["signal", "admin"], desk), (c) => publishRate(c, desk));
+  app.get("/_edge/scaling", requireToken(["metrics", "admin"], desk), (c) => answerScaling(c, fleet, desk));
+  app.get("/metrics", requireToken(["metrics", "admin"], desk), (c) => answerMetrics(c, fleet, desk));
+  for (const path of ["/_edge", "/_edge/*", "/metrics"]) app.all(path, (c) => denied(c, { reason: "not-found" }, desk));
 }

@@ -28,6 +28,13 @@ export type Denial =
   | { readonly reason: "circuit-open"; readonly retryAfterMs: number }
   | { readonly reason: "overloaded"; readonly retryAfterMs: number }
   | { readonly reason: "not-found" }
+  | { readonly reason: "unauthorized" }
+  | { readonly reason: "too-many-wrong-tokens"; readonly retryAfterMs: number }
+  /** What was sent is no such document; each fault names its place in it. */
+  | { readonly reason: "unprocessable"; readonly detail: string }
+  | { readonly reason: "too-large"; readonly bytesMax: number }
+  /** A store or an object that the answer needs does not answer. */
+  | { readonly reason: "unavailable"; readonly what: string }
   | { readonly reason: "internal" };
 
 /** RFC 9457 members in the order they are written; `instance` and `request_id` are the request's own. */
@@ -46,6 +53,8 @@ const IANA = "https://iana.org/assignments/http-problem-types#";
 const OWN = "https://api.levqor.ai/problems/";
 /** How long a client is asked to leave a counter alone that does not answer, ms. */
 const COUNTER_PAUSE_MS = 2_000;
+/** The same of what an operator asks. */
+const UNAVAILABLE_MS = 5_000;
 
 /** What a client is told about a denial. */
 export function problemFor(denial: Denial): Problem {
@@ -68,6 +77,19 @@ export function problemFor(denial: Denial): Problem {
       return own(503, denial.reason, "Overloaded", "More is asked of the origin than it can carry.", denial);
     case "not-found":
       return own(404, denial.reason, "Not found", "There is nothing here.");
+    case "unauthorized":
+      return own(401, denial.reason, "Unauthorized", "This needs a bearer token, and the right one.");
+    case "too-many-wrong-tokens":
+      return wrongTokens(denial.retryAfterMs);
+    case "unprocessable":
+      // Holds what was sent, unlike any other detail.
+      return own(422, denial.reason, "Not such a document", JSON.stringify(denial.detail).slice(1, -1));
+    case "too-large":
+      return own(413, denial.reason, "Too large", `At most ${denial.bytesMax} bytes are read.`);
+    case "unavailable":
+      return own(503, denial.reason, "Unavailable", `${denial.what} does not answer.`, {
+        retryAfterMs: UNAVAILABLE_MS,
+      });
     case "internal":
       return own(500, denial.reason, "Internal error", "The gateway failed to handle this request.");
   }
@@ -114,6 +136,18 @@ function exemptLimitExceeded(limit: number, retryAfterMs: number): Problem {
     title: "Too many requests",
     detail: `At most ${limit} requests per minute are let through uncounted. Retry in ${seconds} s.`,
     members: { "violated-policies": ["exempt"], profile: "exempt", limit, retry_after: seconds },
+    retryAfterSeconds: seconds,
+  };
+}
+
+function wrongTokens(retryAfterMs: number): Problem {
+  const seconds = retryAfter(retryAfterMs);
+  return {
+    status: 429,
+    type: `${IANA}quota-exceeded`,
+    title: "Too many wrong tokens",
+    detail: `Another wrong token is looked at in ${seconds} s.`,
+    members: { retry_after: seconds },
     retryAfterSeconds: seconds,
   };
 }

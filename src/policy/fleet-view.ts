@@ -5,7 +5,7 @@
  */
 import type { Load } from "./load.ts";
 import { type LoadLoop, type LoopRules, signalAt } from "./load-loop.ts";
-import { type MinuteSums, minutesOf, type Rates, ratesOf, responseMsAt } from "./meter-rates.ts";
+import { type MinuteSums, minutesOf, type Rates, ratesOf } from "./meter-rates.ts";
 import { presentOf } from "./reported.ts";
 import type { Tier } from "./tier.ts";
 
@@ -32,11 +32,7 @@ export interface FleetView {
   readonly events: readonly number[];
   /** The last hour, oldest first. */
   readonly minutes: readonly MinuteSums[];
-  /** Of the origin's response times of the last minute; null without any. */
-  readonly responseP95Ms: number | null;
 }
-
-const P95_SECONDS = 60;
 
 /**
  * The fleet at `nowMs`.
@@ -57,7 +53,6 @@ export function viewOf(loop: LoadLoop, rules: LoopRules, said: Load, nowMs: numb
     totals: [...meter.totals].map(([profile, row]) => [profile, [...row]] as const),
     events: [...meter.events],
     minutes: minutesOf(meter, nowMs),
-    responseP95Ms: responseMsAt(meter, 0.95, P95_SECONDS, nowMs),
   };
 }
 

@@ -33,6 +33,7 @@ function listened(options: Options = {}, report: Metering["report"] = async () =
       return report(told);
     },
     view: () => new Promise(() => {}),
+    hearOrigin: async () => {},
   };
   return { isolate: startIsolate({ ...options, ports: { meter, ...options.ports } }), reports };
 }

@@ -28,7 +28,7 @@ async function tell(meter: Stub, number: number, counts: Counts, documentsChange
 
 /** The platform's type for an RPC answer is `never` for what holds an `unknown`, here in a fault. */
 async function look(meter: Stub): Promise<MeterView> {
-  return await (meter.view() as Promise<MeterView>);
+  return await (meter.view(false) as Promise<MeterView>);
 }
 
 /** Requests of profile default under tier low, by outcome, since the beginning. */

@@ -21,6 +21,7 @@ function factsOf(tally: Tally, more: Partial<MetricFacts> = {}): MetricFacts {
     signalAgeMs: 12_500,
     tierChanges: 3,
     openBreakers: 0,
+    inFlight: 0,
     recommendedInstances: 2,
     activeWorkflows: 4,
     approvalQueue: 7,

@@ -61,6 +61,26 @@ const ANSWERS: { readonly [R in Denial["reason"]]: { denial: Extract<Denial, { r
     denial: { reason: "not-found" },
     told: { status: 404, type: `${OWN}not-found`, members: {}, retryAfterSeconds: null },
   },
+  unauthorized: {
+    denial: { reason: "unauthorized" },
+    told: { status: 401, type: `${OWN}unauthorized`, members: {}, retryAfterSeconds: null },
+  },
+  "too-many-wrong-tokens": {
+    denial: { reason: "too-many-wrong-tokens", retryAfterMs: 41_001 },
+    told: { status: 429, type: EXCEEDED, members: { retry_after: 42 }, retryAfterSeconds: 42 },
+  },
+  unprocessable: {
+    denial: { reason: "unprocessable", detail: 'expected a "rate"' },
+    told: { status: 422, type: `${OWN}unprocessable`, members: {}, retryAfterSeconds: null },
+  },
+  "too-large": {
+    denial: { reason: "too-large", bytesMax: 65_536 },
+    told: { status: 413, type: `${OWN}too-large`, members: {}, retryAfterSeconds: null },
+  },
+  unavailable: {
+    denial: { reason: "unavailable", what: "Workers KV" },
+    told: { status: 503, type: `${OWN}unavailable`, members: {}, retryAfterSeconds: 5 },
+  },
   internal: {
     denial: { reason: "internal" },
     told: { status: 500, type: `${OWN}internal`, members: {}, retryAfterSeconds: null },
