@@ -17,14 +17,14 @@ export default defineConfig({
     // Whole titles: a row is named by its value.
     taskTitleValueFormatTruncate: 0,
     projects: [
-      inNode("policy", ["test/policy/**/*.test.ts", "test/config/**/*.test.ts", "test/operate/**/*.test.ts"]),
+      inNode("policy", ["test/policy/**/*.test.ts", "test/config/**/*.test.ts"]),
       {
         root,
         plugins: [cloudflareTest({ wrangler: { configPath: `${root}/wrangler.toml` } })],
         test: {
           ...patient,
           name: "workers",
-          include: ["test/edge/**/*.test.ts", "test/objects/**/*.test.ts"],
+          include: ["test/edge/**/*.test.ts", "test/objects/**/*.test.ts", "test/operate/**/*.test.ts"],
           isolate: false,
         },
       },

@@ -83,7 +83,7 @@ export function problemFor(denial: Denial): Problem {
       return wrongTokens(denial.retryAfterMs);
     case "unprocessable":
       // Holds what was sent, unlike any other detail.
-      return own(422, denial.reason, "Not such a document", JSON.stringify(denial.detail).slice(1, -1));
+      return own(422, denial.reason, "Not such a document", `${JSON.stringify(denial.detail).slice(1, -1)}.`);
     case "too-large":
       return own(413, denial.reason, "Too large", `At most ${denial.bytesMax} bytes are read.`);
     case "unavailable":

@@ -114,12 +114,14 @@ levqor_requests_total{profile="ai-chat",tier="high",outcome="admitted"} 0
 });
 
 describe("METRICS", () => {
-  it("has every metric of the contract, with its type and labels", () => {
+  it("has every metric of the contract and two more, with type and labels", () => {
     const shape = Object.entries(METRICS).map(
       ([name, { type, labels }]) => `${type} ${name}(${Object.keys(labels).join()})`,
     );
     expect(shape.sort()).toEqual(
       [
+        "counter levqor_circuit_breaker_moves_total(to)",
+        "gauge levqor_requests_in_flight()",
         "counter levqor_requests_total(profile,tier,outcome)",
         "counter levqor_responses_total(profile,status)",
         "histogram levqor_response_time_seconds(profile)",
