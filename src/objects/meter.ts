@@ -74,8 +74,9 @@ const LOOP = "loop";
 const ORIGIN = "origin";
 const DOCUMENTS = "documents";
 const SAVE_AFTER_MS = 1_000;
-/** KV has this long when nothing is known of it, and when it is asked behind a flush. */
+/** KV has this long when nothing is known of it, when what is known is old, and when it is asked behind a flush. */
 const FIRST_READ_MS = 250;
+const WAIT_MS = 100;
 const READ_MS = 5_000;
 /** Between two questions to the origin, fleet-wide. */
 const ASK_EVERY_MS = 10_000;
@@ -222,16 +223,23 @@ export class LoadMeter extends DurableObject<Env> {
     return deriveLoad({ signals: external === null ? [] : [external], pin }, rules, nowMs);
   }
 
-  /** Reads the documents where they are old, or somebody saw them change; waits only while nothing is known of them. */
+  /**
+   * Reads the documents where they are old, or somebody saw them change. Waits for that while nothing is known of them, and
+   * a little where what is known is of another time: else an isolate would relax what the meter tightens only now.
+   */
   async #refresh(changedMs: number): Promise<void> {
-    const isOld = Math.abs(Date.now() - this.#readAtMs) >= this.#config.signalRefreshMs;
+    const { signalRefreshMs } = this.#config;
+    const nowMs = Date.now();
+    const isOverdue = changedMs > this.#knownAsOfMs || Math.abs(nowMs - this.#knownAsOfMs) >= 2 * signalRefreshMs;
+    const isOld = Math.abs(nowMs - this.#readAtMs) >= signalRefreshMs;
     if (this.#reading === null && (isOld || changedMs > this.#readAtMs)) {
-      this.#readAtMs = Date.now();
+      this.#readAtMs = nowMs;
       this.#reading = within(this.#read(), READ_MS).then(() => {
         this.#reading = null;
       });
     }
-    if (this.#texts === null && this.#reading !== null) await within(this.#reading, FIRST_READ_MS);
+    if (this.#reading !== null && isOverdue)
+      await within(this.#reading, this.#texts === null ? FIRST_READ_MS : WAIT_MS);
   }
 
   async #read(): Promise<void> {

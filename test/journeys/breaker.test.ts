@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freshClient, type Gateway, startGateway } from "./gateway.ts";
+import { freshClient, type Gateway, LARGE_ORIGIN, startGateway } from "./gateway.ts";
 import { type OwnOrigin, startOwnOrigin } from "./own-origin.ts";
 import type { Reply } from "./reply.ts";
 
@@ -29,6 +29,7 @@ beforeAll(async () => {
     outgoing.end(isFailing ? "broken" : "well");
   });
   gateway = await startGateway({ env: { ORIGIN_URL: origin.url } });
+  await gateway.putKv("tier-tables", JSON.stringify(LARGE_ORIGIN));
 });
 afterAll(async () => {
   await gateway?.stop();

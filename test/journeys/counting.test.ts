@@ -1,13 +1,14 @@
 /** Who is counted, as what, and what costs nothing: by the real thing, with tables that an operator has put into KV. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freshClient, type Gateway, type JourneyAsk, startGateway } from "./gateway.ts";
+import { freshClient, type Gateway, type JourneyAsk, LARGE_ORIGIN, startGateway } from "./gateway.ts";
 import type { Echo, Limit, Reply } from "./reply.ts";
 
 const IANA = "https://iana.org/assignments/http-problem-types#";
 const APP = "https://app.example";
 
 const TABLES = {
+  ...LARGE_ORIGIN,
   exempt_limit: 5,
   profiles: {
     shadowed: { match: ["/try/shadow"], limits: allTiers(2), shadow: true },
@@ -107,17 +108,21 @@ describe("a path", () => {
     expect(await limitOf("/try/method")).toMatchObject({ profile: "default" });
   });
 
-  it.each(["/_edge", "/_edge/", "/_edge/nothing", "/_edge/../_edge/x", "/metrics"])(
-    "%s of the gateway's own that has nothing is 404, and never the origin's",
-    async (path) => {
-      const { status, headers, json } = await gateway.request(path);
-      const { requests } = (await gateway.requestOrigin("/__demo/requests")).json<{ requests: object }>();
-      expect(status).toBe(404);
-      expect(headers["content-type"]).toBe("application/problem+json");
-      expect(json()).toMatchObject({ status: 404, request_id: headers["x-request-id"] });
-      expect(Object.keys(requests).filter((name) => /_edge|metrics/.test(name))).toEqual([]);
-    },
-  );
+  it.each([
+    { path: "/_edge", answer: 404 },
+    { path: "/_edge/", answer: 404 },
+    { path: "/_edge/nothing", answer: 404 },
+    { path: "/_edge/../_edge/x", answer: 404 },
+    { path: "/metrics", answer: 401 },
+    { path: "/_edge/scaling", answer: 401 },
+  ])("$path of the gateway's own is $answer without a token, and never the origin's", async ({ path, answer }) => {
+    const { status, headers, json } = await gateway.request(path);
+    const { requests } = (await gateway.requestOrigin("/__demo/requests")).json<{ requests: object }>();
+    expect(status).toBe(answer);
+    expect(headers["content-type"]).toBe("application/problem+json");
+    expect(json()).toMatchObject({ status: answer, request_id: headers["x-request-id"] });
+    expect(Object.keys(requests).filter((name) => /_edge|metrics/.test(name))).toEqual([]);
+  });
 });
 
 describe("what costs no units", () => {

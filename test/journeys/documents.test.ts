@@ -1,17 +1,25 @@
 /** Documents that nobody can read change nothing, or what was said they would; also for a gateway that starts on them. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type Gateway, startGateway } from "./gateway.ts";
+import { type Gateway, LARGE_ORIGIN, startGateway } from "./gateway.ts";
 import type { Limit } from "./reply.ts";
 
-/** A change of a document is seen within this. */
-const SEEN_WITHIN_MS = 5_000;
+/** A change of a document is seen within this, and what the meter makes of it with a flush. */
+const SEEN_WITHIN_MS = 20_000;
+/** A tier that nothing holds is soon left; the traffic of this journey is no load. */
+const CALM = { ...LARGE_ORIGIN, hysteresis: { hold_seconds: 1 } };
 
 let gateway: Gateway;
 beforeAll(async () => {
   gateway = await startGateway();
 });
 afterAll(() => gateway?.stop());
+
+/** A rate of an origin that carries 1,000 a minute. */
+function rate(requestsPerMinute: number, publishedAtMs?: number): string {
+  const moment = publishedAtMs === undefined ? {} : { published_at: new Date(publishedAtMs).toISOString() };
+  return JSON.stringify({ requests_per_minute: requestsPerMinute, capacity: 1_000, ...moment });
+}
 
 /** What a new client is told; every answer on the way has to be an ordinary one. */
 async function limitNow(): Promise<Limit | null> {
@@ -32,14 +40,14 @@ async function limitAt(tier: string): Promise<Limit | null> {
 
 it("tables that break a rule never take effect: the last good ones stay", async () => {
   await gateway.putAllKv({
-    "tier-tables": '{"profiles":{"ai-chat":{"limits":{"medium":33,"high":22}}}}',
-    "request-rate": "450",
+    "tier-tables": JSON.stringify({ ...CALM, profiles: { "ai-chat": { limits: { medium: 33, high: 22 } } } }),
+    "request-rate": rate(450),
   });
   expect(await limitAt("medium")).toMatchObject({ q: 33, r: 32 });
   await gateway.putAllKv({
     // More at high than at medium, which is built in.
     "tier-tables": '{"profiles":{"ai-chat":{"limits":{"high":31}}}}',
-    "request-rate": "650",
+    "request-rate": rate(650),
   });
   expect(await limitAt("high")).toMatchObject({ q: 22, r: 21 });
   await gateway.untilPrinted("tier-tables-refused");
@@ -52,23 +60,24 @@ it("they stay also for a gateway that starts while the others stand there", asyn
   expect(await limitAt("high")).toMatchObject({ q: 22 });
 });
 
-it("a request rate that is none makes the tier the one named for that, at once", async () => {
+it("a request rate that is none is not used: what the gateway measures itself counts", async () => {
   await gateway.putKv("request-rate", '{"requests_per_minute":');
-  expect(await limitAt("medium")).toMatchObject({ tier: "medium", q: 33 });
+  expect(await limitAt("low")).toMatchObject({ tier: "low", q: 50 });
 });
 
 it("a pin that is none is ignored: the rate beside it counts", async () => {
-  await gateway.putAllKv({ "load-pin": '{"load":"low"}', "request-rate": "900" });
+  await gateway.putAllKv({ "load-pin": '{"load":"low"}', "request-rate": rate(900) });
   expect(await limitAt("critical")).toMatchObject({ tier: "critical", q: 10 });
 });
 
-it("a rate that is stale or from the future is not used", async () => {
-  const published = (minutes: number) => new Date(Date.now() + minutes * 60_000).toISOString();
-  await gateway.putAllKv({
-    "request-rate": JSON.stringify({ requests_per_minute: 900, published_at: published(-4) }),
-    "request-rate:edge": JSON.stringify({ requests_per_minute: 0, published_at: published(4) }),
-  });
-  expect(await limitAt("medium")).toMatchObject({ tier: "medium", q: 33 });
+it.each([
+  { name: "stale", minutes: -4 },
+  { name: "from the future", minutes: 4 },
+])("a rate that is $name is not used", async ({ minutes }) => {
+  await gateway.putKv("request-rate", rate(900));
+  expect(await limitAt("critical")).toMatchObject({ tier: "critical" });
+  await gateway.putKv("request-rate", rate(900, Date.now() + minutes * 60_000));
+  expect(await limitAt("low")).toMatchObject({ tier: "low", q: 50 });
 });
 
 it("octets of no kind at all, under every key, leave the gateway answering", async () => {

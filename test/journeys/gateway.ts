@@ -63,6 +63,9 @@ export interface Gateway {
   deleteKv(key: string): Promise<void>;
 }
 
+/** An origin so large that the traffic of a journey is no load: only what the journey publishes moves the tier. */
+export const LARGE_ORIGIN = { capacity_rpm: 1_000_000 };
+
 /** Starts a gateway with `env` on top of this process's own; resolves when it answers. */
 export async function startGateway({ env = {} }: { readonly env?: Readonly<Record<string, string>> } = {}) {
   const [port, originPort] = await Promise.all([freePort(), freePort()]);
