@@ -20,6 +20,7 @@ import { createServing } from "./edge/serve.ts";
 import { createShedding } from "./edge/shed.ts";
 import { createSigner } from "./edge/sign.ts";
 import { createSignalKeeper, type Rules } from "./edge/signal.ts";
+import { createUnderWay } from "./edge/under-way.ts";
 import { createFleet } from "./operate/fleet.ts";
 import { operate } from "./operate/routes.ts";
 import { answerSummary, isSummary } from "./operate/summary.ts";
@@ -35,8 +36,11 @@ const CLIENT_GONE = 499;
 /** The gateway of one isolate. */
 export function createApp(config: Config, ports: Ports): Hono {
   const signal = createSignalKeeper(config, ports);
-  let inFlight = 0;
-  const present = () => ({ inFlight, isCircuitOpen: circuit.state() !== "closed" });
+  const underWay = createUnderWay(config.originTimeoutMs);
+  const present = () => ({
+    inFlight: underWay.present(ports.nowMs()),
+    isCircuitOpen: circuit.state() !== "closed",
+  });
   const reports = createReports({ present, documentsChangedMs: signal.changedMs, hear: signal.hear }, ports);
   const observer = createObserver(reports);
   const quotas = createQuotas(config, ports, { word: signal.word, hear: signal.hear, count: reports.event });
@@ -84,17 +88,18 @@ export function createApp(config: Config, ports: Ports): Hono {
 
   /** Answers from the cache, or forwards. */
   async function serve(call: Call, admission: Admitted, rules: Rules, permit: Granted, hold: Hold): Promise<Response> {
-    const { quota } = admission;
+    const { quota, isOver } = admission;
     const tier = quota?.tier ?? rules.tier;
+    const { profile } = call;
     let responseMs: number | null = null;
     const send = async ({ isShared, validators }: Errand): Promise<Forwarded> => {
       // A request that holds nothing ends with its client, and its call with it; one that does has to be told.
       const gone = hold.isHeld() && !isShared ? call.request.signal : null;
-      const sentMs = ports.nowMs();
-      inFlight++;
+      const departed = { sentMs: ports.nowMs(), count: () => observer.left(profile, tier, isOver) };
+      underWay.begin(departed);
       const forwarded = await forward(call, tier, validators, gone, sign, config, ports);
-      inFlight--;
-      responseMs = ports.nowMs() - sentMs;
+      underWay.end(departed);
+      responseMs = ports.nowMs() - departed.sentMs;
       circuit.report(permit.era, "gone" in forwarded ? "unknown" : hasFailed(forwarded) ? "failed" : "answered");
       return forwarded;
     };

@@ -33,13 +33,21 @@ export interface Documents {
   readonly write: (key: string, text: string) => Promise<void>;
 }
 
-/** Which tables and which tier an isolate believes in, and since when that is known. */
-export interface Stamps {
-  /** Unix ms as of which the tables are known to be current. */
+/** What an isolate believes of tables, sources and pin, each with the moment as of which that is known. */
+export interface Beliefs {
+  /** Unix ms, as all of these. */
   readonly tablesAsOfMs: number;
+  /** The tier that the sources of load name. */
+  readonly sources: Tier;
+  readonly sourcesAsOfMs: number;
+  /** The tier of the pin in force; null where there is none. It counts before what the sources name. */
+  readonly pinned: Tier | null;
+  readonly pinAsOfMs: number;
+}
+
+/** The same, with the tier that follows. */
+export interface Stamps extends Beliefs {
   readonly tier: Tier;
-  /** Unix ms as of which the tier is known to be current. */
-  readonly tierAsOfMs: number;
 }
 
 /** What a counter is asked about one client under one profile. */
@@ -53,7 +61,7 @@ export interface ClientAsk {
 }
 
 /** Everything one isolate has to say to one counter at a time. */
-export interface Batch extends Stamps {
+export interface Batch extends Beliefs {
   readonly isolate: string;
   /** The meter's newest word, where the counter may not have it yet. */
   readonly word: EdgeSignal | null;

@@ -157,12 +157,13 @@ export function createLane(place: string, identity: Identity, wire: Wire, config
   }
 
   function send(groups: readonly Group[], leader: Waiting, nowMs: number): void {
-    const { tablesAsOfMs, tier, tierAsOfMs } = leader.take.stamps;
+    const { tablesAsOfMs, sources, sourcesAsOfMs, pinned, pinAsOfMs } = leader.take.stamps;
+    const beliefs = { tablesAsOfMs, sources, sourcesAsOfMs, pinned, pinAsOfMs };
     const asks = groups.map((group) => group.ask);
     const word = wire.word();
     const wordAtMs = word?.publishedAtMs ?? 0;
     const news = wordAtMs > toldMs ? word : null;
-    const batch: Batch = { isolate: identity.name, tablesAsOfMs, tier, tierAsOfMs, asks, word: news, wordAtMs };
+    const batch: Batch = { isolate: identity.name, ...beliefs, asks, word: news, wordAtMs };
     wire.count("counterCalls", 1);
     const answered = callWithRetry(batch, nowMs).then(
       (answer) => {

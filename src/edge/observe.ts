@@ -2,6 +2,7 @@
  * What makes a request traceable, and what becomes of it: every request has exactly one outcome.
  */
 import type { Outcome } from "../policy/tally.ts";
+import type { Tier } from "../policy/tier.ts";
 import type { WaitUntil } from "../ports.ts";
 import type { Admission } from "./admit.ts";
 import type { Call } from "./identify.ts";
@@ -11,8 +12,8 @@ import type { Rules } from "./signal.ts";
 export type Admitted = Extract<Admission, { admitted: true }>;
 export type Refused = Extract<Admission, { admitted: false }>;
 
-/** What exempt requests are counted under. */
-export const EXEMPT = "exempt";
+/** What exempt requests are counted under; no profile can have that name. */
+export const EXEMPT = "~exempt";
 
 /** Letters, digits and a few marks: safe in a header field, a log line and a URL. */
 const SANE_TOKEN = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -35,6 +36,8 @@ export interface Observer {
     outcome: "admitted" | "failed" | "cached",
     waitUntil: WaitUntil,
   ) => void;
+  /** It reached the origin, and its client left before anything came of it. */
+  readonly left: (profile: string | null, tier: Tier, isOver: boolean) => void;
   /** It was answered by the origin after `responseMs`, or by the cache: null. */
   readonly answered: (call: Call, status: number, responseMs: number | null) => void;
   /** It was refused for the client's sake: by its limit, or for want of a counter. */
@@ -46,7 +49,7 @@ export interface Observer {
 /** An observer that has seen nothing. */
 export function createObserver(reports: Reports): Observer {
   /** Exempt requests have one outcome whatever becomes of them. */
-  function note({ profile }: Call, tier: Rules["tier"], outcome: Outcome, waitUntil: WaitUntil): void {
+  function note({ profile }: Call, tier: Tier, outcome: Outcome, waitUntil: WaitUntil): void {
     if (profile === null) reports.outcome(EXEMPT, tier, "exempt");
     else reports.outcome(profile, tier, outcome);
     reports.tell(waitUntil);
@@ -58,6 +61,10 @@ export function createObserver(reports: Reports): Observer {
     },
     ended(call, { quota, isOver }, rules, outcome, waitUntil) {
       note(call, quota?.tier ?? rules.tier, isOver ? "shadow_refused" : outcome, waitUntil);
+    },
+    left(profile, tier, isOver) {
+      if (profile === null) reports.outcome(EXEMPT, tier, "exempt");
+      else reports.outcome(profile, tier, isOver ? "shadow_refused" : "admitted");
     },
     answered({ profile }, status, responseMs) {
       reports.answer(profile ?? EXEMPT, status, responseMs);

@@ -21,9 +21,11 @@ const SALT_MAX = 2 ** 31;
 export function createShedding(random: () => number): Shedding {
   let fair: FairShed | null = null;
   return {
-    retryAfterMs({ profile, client, arrivedMs }, { shed }) {
+    retryAfterMs({ profile, client, arrivedMs }, { shed, tables }) {
       const share = profile === null ? 0 : (shed[profile] ?? 0);
       if (profile === null || share <= 0) return null;
+      // In shadow nothing is refused.
+      if (!tables.enforce || tables.profiles[profile]?.shadow) return null;
       fair ??= newFairShed(Math.floor(random() * SALT_MAX));
       const isShed = sheds(fair, profile, client.key, share, random(), arrivedMs);
       return isShed ? RETRY_MS + Math.floor(random() * RETRY_SPREAD_MS) : null;

@@ -79,8 +79,8 @@ interface Copy extends SignalDocuments {
   readonly texts: Texts;
   readonly tables: TierTables;
   readonly tablesAsOfMs: number;
-  /** Of signals and pin. */
   readonly signalsAsOfMs: number;
+  readonly pinAsOfMs: number;
   readonly changedMs: number;
   /** When the read that made this copy began. */
   readonly readAtMs: number;
@@ -125,6 +125,8 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
   async function read(startedMs: number, waitUntil: WaitUntil): Promise<void> {
     try {
       const texts = await ports.documents.read(DOCUMENT_KEYS);
+      // A read that comes after a later one has nothing to say.
+      if (copy !== null && copy.readAtMs > startedMs) return;
       copy = await copyFrom(texts, startedMs);
       if (copy.word !== null) hear(copy.word);
       reviewAtMs = 0;
@@ -142,13 +144,14 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
     const isNewTables = previous === null || changed([TABLES_KEY]);
     const signals = readSignals(texts);
     if (signals.pinFault !== null) ports.log("error", "load-pin-unusable", { reason: signals.pinFault });
-    const signalKeys = signals.edge === null ? [RATE_KEY, PIN_KEY] : [RATE_KEY, PIN_KEY, EDGE_RATE_KEY];
+    const signalKeys = signals.edge === null ? [RATE_KEY] : [RATE_KEY, EDGE_RATE_KEY];
     return {
       ...signals,
       texts,
       tables: isNewTables ? await tablesFrom(texts.get(TABLES_KEY) ?? null) : previous.tables,
       tablesAsOfMs: asOfMs([TABLES_KEY], previous?.tablesAsOfMs),
       signalsAsOfMs: asOfMs(signalKeys, previous?.signalsAsOfMs),
+      pinAsOfMs: asOfMs([PIN_KEY], previous?.pinAsOfMs),
       changedMs: previous !== null && changed(KEYS_OF_OTHERS) ? startedMs : (previous?.changedMs ?? 0),
       readAtMs: startedMs,
     };
@@ -187,51 +190,57 @@ export function createSignalKeeper(config: Config, ports: Ports): SignalKeeper {
     // An isolate that has not looked for so long knows no more than one that starts.
     const before = nowMs - lookedMs > IDLE_MS ? null : stands;
     lookedMs = nowMs;
-    stands = outlookAt(before, tables, nowMs);
-    const hasTurned = rules !== null && rules.tierAsOfMs > 0 && before?.tier !== stands.tier;
+    const { pin, asOfMs: pinAsOfMs } = pinKnown();
+    stands = outlookAt(before, pin, tables, nowMs);
+    const isPinned = stands.basis === "pin";
+    // Under a pin the sources have no past: when it ends, the tier is at once what they say.
+    const sources = isPinned ? outlookAt(null, null, tables, nowMs) : stands;
+    const hasTurned = rules !== null && rules.sourcesAsOfMs > 0 && rules.sources !== sources.tier;
+    const endedMs = pin?.untilMs ?? Number.POSITIVE_INFINITY;
     rules = {
       tables,
       endpoints: endpointsOf(tables.profiles),
       tablesAsOfMs: copy?.tablesAsOfMs ?? 0,
       tier: stands.tier,
-      tierAsOfMs: Math.max(rules?.tierAsOfMs ?? 0, tierAsOfMs(stands, hasTurned, tables, nowMs)),
+      sources: sources.tier,
+      sourcesAsOfMs: Math.max(rules?.sourcesAsOfMs ?? 0, sourcesAsOfMs(sources, hasTurned, tables, nowMs)),
+      pinned: isPinned ? stands.tier : null,
+      pinAsOfMs: endedMs <= nowMs ? Math.max(pinAsOfMs, endedMs) : pinAsOfMs,
       shed: sharesAt(nowMs),
     };
-    const pinEndsMs = pinKnown()?.untilMs ?? Number.POSITIVE_INFINITY;
-    reviewAtMs = pinEndsMs > nowMs ? Math.min(nowMs + REVIEW_MS, pinEndsMs) : nowMs + REVIEW_MS;
+    reviewAtMs = endedMs > nowMs ? Math.min(nowMs + REVIEW_MS, endedMs) : nowMs + REVIEW_MS;
     return rules;
   }
 
-  function outlookAt(before: Outlook | null, tables: TierTables, nowMs: number): Outlook {
+  function outlookAt(before: Outlook | null, pin: Pin | null, tables: TierTables, nowMs: number): Outlook {
     if (copy === null && word === null)
       return { tier: tables.signal.fallbackTier, basis: "fallback", load: { kind: "stale" }, course: null };
     const external = copy?.external ?? null;
     const edge = word === null ? (copy?.edge ?? null) : { source: "edge" as const, ...word };
     const signals = [external, edge].filter((signal) => signal !== null);
-    return outlook(before, { signals, pin: pinKnown() }, word?.tier ?? null, tables, nowMs);
+    return outlook(before, { signals, pin }, word?.tier ?? null, tables, nowMs);
   }
 
   /**
    * The pin, from whichever is later: what this isolate read, or what the meter did. A read proves what was current before
    * KV's own delay, and a change that was seen proves more.
    */
-  function pinKnown(): Pin | null {
-    const ownMs = copy === null ? 0 : Math.max(copy.changedMs, copy.readAtMs - kvDelayMs);
-    return word !== null && word.documentsAsOfMs - kvDelayMs > ownMs ? word.pin : (copy?.pin ?? null);
+  function pinKnown(): { readonly pin: Pin | null; readonly asOfMs: number } {
+    const ownMs = copy?.pinAsOfMs ?? 0;
+    const toldMs = word === null ? 0 : word.documentsAsOfMs - kvDelayMs;
+    return toldMs > ownMs ? { pin: word?.pin ?? null, asOfMs: toldMs } : { pin: copy?.pin ?? null, asOfMs: ownMs };
   }
 
-  /** As of when the tier is known: what the meter said it says as of then; what turned by itself, turned now. */
-  function tierAsOfMs({ basis }: Outlook, hasTurned: boolean, { signal }: TierTables, nowMs: number): number {
+  /**
+   * As of when it is known what the sources say: what the meter said it says as of then; what turned by itself, turned
+   * now. Not to know is no news, and that all traffic had ended may be old news.
+   */
+  function sourcesAsOfMs({ basis }: Outlook, hasTurned: boolean, { signal }: TierTables, nowMs: number): number {
     const knownMs = copy?.signalsAsOfMs ?? 0;
+    if (basis === "fallback" || word?.publishedAtMs === null) return knownMs;
     const saidMs = word?.publishedAtMs ?? Number.NEGATIVE_INFINITY;
-    const isSaid = nowMs - saidMs <= signal.maxAgeMs && (basis === "load" || (basis === "pin" && word?.pin !== null));
-    if (isSaid) return Math.max(knownMs, Math.min(saidMs, nowMs), pinEndedMs(nowMs));
+    if (nowMs - saidMs <= signal.maxAgeMs) return Math.max(knownMs, Math.min(saidMs, nowMs));
     return hasTurned ? nowMs : knownMs;
-  }
-
-  function pinEndedMs(nowMs: number): number {
-    const untilMs = pinKnown()?.untilMs ?? null;
-    return untilMs !== null && untilMs <= nowMs ? untilMs : 0;
   }
 
   function sharesAt(nowMs: number): Shares {

@@ -7,7 +7,7 @@
  * were granted while their write was under way: some milliseconds' worth. An eviction forgets nothing. A refusal
  * changes nothing and writes nothing.
  *
- * A shard decides by the newest tables and tier it has seen: isolates learn of a change at different times, and one that
+ * A shard decides by the newest tables, pin and word of the sources it has seen: isolates learn of a change at different times, and one that
  * is late must not undo it. It also passes the meter's newest word on, so that an isolate which asks a counter hears of a
  * spike at once; that word is not kept across an eviction.
  *
@@ -18,7 +18,7 @@ import { DurableObject } from "cloudflare:workers";
 import { openAccount, serve } from "../policy/account.ts";
 import type { Limits } from "../policy/limits.ts";
 import { type EdgeSignal, laterOf } from "../policy/publication.ts";
-import { TIERS } from "../policy/tier.ts";
+import { TIERS, type Tier } from "../policy/tier.ts";
 import type { Batch, BatchAnswer } from "../ports.ts";
 import { type Journal, openJournal } from "./journal.ts";
 
@@ -34,8 +34,10 @@ const RULES = "rules";
 
 /** The newest a shard has seen. */
 interface Rules {
-  tier: Batch["tier"];
-  tierAsOfMs: number;
+  sources: Tier;
+  sourcesAsOfMs: number;
+  pinned: Tier | null;
+  pinAsOfMs: number;
   readonly tables: Map<string, Tables>;
 }
 
@@ -64,13 +66,14 @@ export class CounterShard extends DurableObject {
     const nowMs = Date.now();
     let rowsWritten = this.#learn(batch, nowMs);
     const changed: string[] = [];
+    const tier = this.#rules.pinned ?? this.#rules.sources;
     const answers = batch.asks.map((asked) => {
       const { profile, client, ask } = asked;
       const key = `${profile} ${client}`;
       const known = this.#journal.get(key);
       if (known === undefined && !this.#hasRoom(nowMs)) return null;
       const { limits, windowMs } = this.#rules.tables.get(profile) ?? asked;
-      const inForce = { limit: limits[this.#rules.tier], windowMs };
+      const inForce = { limit: limits[tier], windowMs };
       const served = serve(known ?? openAccount(windowMs, nowMs), batch.isolate, ask, inForce, nowMs);
       if (served.changed || known !== undefined) this.#journal.set(key, served.account);
       if (served.changed) changed.push(key);
@@ -83,7 +86,7 @@ export class CounterShard extends DurableObject {
       if (isLent) await written;
       else this.ctx.waitUntil(written);
     }
-    return { answers, tier: this.#rules.tier, word: this.#newsFor(batch), rowsWritten };
+    return { answers, tier, word: this.#newsFor(batch), rowsWritten };
   }
 
   /** Drops what has expired; sets the next alarm while anything is left. */
@@ -100,19 +103,25 @@ export class CounterShard extends DurableObject {
     this.#journal = openJournal(this.ctx.storage, nowMs);
   }
 
-  /** Keeps the newest tables and tier; writes only what has really changed. @returns rows written. */
-  #learn({ tier, tierAsOfMs, tablesAsOfMs, asks, word }: Batch, nowMs: number): number {
+  /** Keeps the newest tables, sources and pin; writes only what has really changed. @returns rows written. */
+  #learn({ asks, word, ...beliefs }: Batch, nowMs: number): number {
     const rules = this.#rules;
     this.#word = laterOf(this.#word, word, nowMs);
     let isChanged = false;
     // A stamp from a clock that runs ahead must not outlive this moment.
-    const seenMs = Math.min(tierAsOfMs, nowMs);
-    if (seenMs >= rules.tierAsOfMs) {
-      isChanged = tier !== rules.tier;
-      rules.tier = tier;
-      rules.tierAsOfMs = seenMs;
+    const sourcesAsOfMs = Math.min(beliefs.sourcesAsOfMs, nowMs);
+    if (sourcesAsOfMs >= rules.sourcesAsOfMs) {
+      isChanged = beliefs.sources !== rules.sources;
+      rules.sources = beliefs.sources;
+      rules.sourcesAsOfMs = sourcesAsOfMs;
     }
-    const asOfMs = Math.min(tablesAsOfMs, nowMs);
+    const pinAsOfMs = Math.min(beliefs.pinAsOfMs, nowMs);
+    if (pinAsOfMs >= rules.pinAsOfMs) {
+      isChanged ||= beliefs.pinned !== rules.pinned;
+      rules.pinned = beliefs.pinned;
+      rules.pinAsOfMs = pinAsOfMs;
+    }
+    const asOfMs = Math.min(beliefs.tablesAsOfMs, nowMs);
     for (const { profile, limits, windowMs } of asks) {
       const known = rules.tables.get(profile);
       if (known !== undefined && known.asOfMs > asOfMs) continue;
@@ -152,7 +161,8 @@ export class CounterShard extends DurableObject {
 }
 
 function noRules(): Rules {
-  return { tier: "low", tierAsOfMs: Number.NEGATIVE_INFINITY, tables: new Map() };
+  const never = Number.NEGATIVE_INFINITY;
+  return { sources: "low", sourcesAsOfMs: never, pinned: null, pinAsOfMs: never, tables: new Map() };
 }
 
 function isSame(known: Tables, limits: Limits, windowMs: number): boolean {

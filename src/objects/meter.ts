@@ -78,6 +78,9 @@ const SAVE_AFTER_MS = 1_000;
 const FIRST_READ_MS = 250;
 const WAIT_MS = 100;
 const READ_MS = 5_000;
+const WRITE_MS = 10_000;
+/** Between two reads, at least, whatever isolates say they have seen. */
+const READ_EVERY_MS = 1_000;
 /** Between two questions to the origin, fleet-wide. */
 const ASK_EVERY_MS = 10_000;
 /** What the origin said of itself longer ago says nothing of now. */
@@ -108,7 +111,7 @@ export class LoadMeter extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#config = readVars(env as unknown as Record<string, unknown>);
-    this.#loop = openLoop(ctx.storage.kv.get<LoopCopy>(LOOP) ?? null, Date.now());
+    this.#loop = open(ctx.storage.kv.get<LoopCopy>(LOOP) ?? null, Date.now());
     this.#texts = ctx.storage.kv.get<Texts>(DOCUMENTS) ?? null;
     this.#understood = understand(this.#texts ?? new Map(), null);
     this.#origin = ctx.storage.kv.get<Origin>(ORIGIN) ?? { health: ORIGIN_UNASKED, heardMs: null, triggers: UNWATCHED };
@@ -120,8 +123,9 @@ export class LoadMeter extends DurableObject<Env> {
     const nowMs = Date.now();
     const { isCounted, signal } = receive(this.#loop, flush, this.#rulesAt(nowMs), nowMs);
     if (isCounted) this.#saveSoon();
+    const due = dueAt(this.#loop, this.#rulesAt(nowMs), nowMs);
+    if (due.kind !== "wait" || due.waitMs !== null) await this.#wakeAt(nowMs);
     if ((flush.events[COUNTER_FAILURES_AT] ?? 0) > 0) this.#countersFailedMs = nowMs;
-    await this.#wakeAt(nowMs);
     return signal;
   }
 
@@ -192,13 +196,18 @@ export class LoadMeter extends DurableObject<Env> {
 
   /** @returns whether KV took it. */
   async #write(text: string): Promise<boolean> {
-    try {
-      await this.env.EDGE_KV.put(EDGE_RATE_KEY, text);
-      return true;
-    } catch (error) {
-      log("warn", "signal-not-published", { error: String(error) });
-      return false;
-    }
+    let error: string | null = "no answer in time";
+    const put = this.env.EDGE_KV.put(EDGE_RATE_KEY, text).then(
+      () => {
+        error = null;
+      },
+      (fault: unknown) => {
+        error = String(fault);
+      },
+    );
+    await within(put, WRITE_MS);
+    if (error !== null) log("warn", "signal-not-published", { error });
+    return error === null;
   }
 
   #rulesAt(nowMs: number): LoopRules {
@@ -230,9 +239,12 @@ export class LoadMeter extends DurableObject<Env> {
   async #refresh(changedMs: number): Promise<void> {
     const { signalRefreshMs } = this.#config;
     const nowMs = Date.now();
-    const isOverdue = changedMs > this.#knownAsOfMs || Math.abs(nowMs - this.#knownAsOfMs) >= 2 * signalRefreshMs;
-    const isOld = Math.abs(nowMs - this.#readAtMs) >= signalRefreshMs;
-    if (this.#reading === null && (isOld || changedMs > this.#readAtMs)) {
+    // By the isolate's clock, which may run ahead.
+    const seenMs = Math.min(changedMs, nowMs);
+    const isOverdue = seenMs > this.#knownAsOfMs || Math.abs(nowMs - this.#knownAsOfMs) >= 2 * signalRefreshMs;
+    const ageMs = Math.abs(nowMs - this.#readAtMs);
+    const isDue = ageMs >= signalRefreshMs || (seenMs > this.#readAtMs && ageMs >= READ_EVERY_MS);
+    if (this.#reading === null && isDue) {
       this.#readAtMs = nowMs;
       this.#reading = within(this.#read(), READ_MS).then(() => {
         this.#reading = null;
@@ -246,6 +258,8 @@ export class LoadMeter extends DurableObject<Env> {
     const startedMs = Date.now();
     try {
       const texts = await this.env.EDGE_KV.get([...DOCUMENT_KEYS, GOOD_TABLES_KEY], { type: "text", cacheTtl: 30 });
+      // A read that comes after a later one has nothing to say.
+      if (startedMs < this.#knownAsOfMs) return;
       const before = this.#texts;
       const isChanged = (key: string) => before?.get(key) !== texts.get(key);
       this.#texts = texts;
@@ -280,6 +294,16 @@ export class LoadMeter extends DurableObject<Env> {
     if (this.#hasAlarm) return;
     this.#hasAlarm = true;
     await this.ctx.storage.setAlarm(nowMs);
+  }
+}
+
+/** A copy that cannot be read, of another version for instance, must not keep the meter from going on. */
+function open(copy: LoopCopy | null, nowMs: number): LoadLoop {
+  try {
+    return openLoop(copy, nowMs);
+  } catch (error) {
+    log("error", "meter-copy-unusable", { error: String(error) });
+    return openLoop(null, nowMs);
   }
 }
 

@@ -4,7 +4,8 @@
  * An isolate sends at most one flush in five seconds, numbered. A flush that was not answered is kept as it is and sent
  * again under its number before any other, so that the meter can tell a repeat; what is counted meanwhile gathers in
  * the next. So an isolate holds two tallies at most, however long the meter is away. Only durations cross the wire:
- * clocks need not agree. Price: what an isolate that dies had not sent is lost, five seconds' worth and a failed flush.
+ * clocks need not agree. Price: what an isolate that dies had not sent is lost, five seconds' worth and a failed flush; and
+ * so is a flush that nobody has answered for ten minutes.
  *
  * No clock; functions change the reporter they are given.
  */
@@ -48,6 +49,9 @@ export interface Reporter {
 /** Between two flushes of an isolate: quick enough to tighten within seconds, and 12 calls a minute at most. */
 export const FLUSH_EVERY_MS = 5_000;
 
+/** A flush that was not answered for so long is given up: the meter may no longer know whether it had it. */
+export const PENDING_MAX_MS = 600_000;
+
 /** A reporter that has seen nothing. */
 export function newReporter(isolate: string): Reporter {
   return { isolate, tally: newTally(), pending: null, number: 0, sentMs: Number.NEGATIVE_INFINITY };
@@ -66,6 +70,7 @@ export function flushWaitMs({ pending, tally, sentMs }: Reporter, nowMs: number)
 
 /** The flush to send now: the one that was not acknowledged, else all that was counted since; null for nothing. */
 export function nextFlush(reporter: Reporter, present: Present, nowMs: number): Flush | null {
+  if (reporter.pending !== null && nowMs - reporter.pending.closedMs > PENDING_MAX_MS) reporter.pending = null;
   if (reporter.pending === null) close(reporter, nowMs);
   if (reporter.pending === null) return null;
   reporter.sentMs = nowMs;

@@ -8,6 +8,7 @@
  *
  * Bounds: `ROWS_MAX` profiles, `ISOLATES_COPIED` isolates; some 25 KB for the built-in profiles and 100 isolates.
  */
+import { PENDING_MAX_MS } from "./flush.ts";
 import { type Meter, MINUTE_MS, newMeter, ringOf, SECOND_MS } from "./meter.ts";
 import { lastReports, type Reported, remember } from "./reported.ts";
 import { copyOf, fillFrom, type RingCopy } from "./ring.ts";
@@ -27,8 +28,8 @@ export interface MeterCopy {
 
 /** The window of the rate, what may be late, and room for both again. */
 const COPIED_MS = 120_000;
-/** An isolate repeats a flush within seconds; one that was away for longer has lost its request too. */
-const REPEATS_WITHIN_MS = 120_000;
+/** An isolate that was idle repeats a flush when it wakes, for as long as `flush.ts` keeps it; and as long again. */
+const REPEATS_WITHIN_MS = 2 * PENDING_MAX_MS;
 /** All that 800 flushes a second can come from; of more, those that reported last. */
 const ISOLATES_COPIED = 4_096;
 

@@ -144,14 +144,22 @@ function pauseAfter(failures: number, publishMs: number): number {
 /** How long after a signal a closing document, which has no time, can be no later than it: a minute without a request. */
 const CLOSES_AFTER_MS = 60_000;
 
+/** A moment of the meter's own that is further ahead than this is of a clock that was wrong, and would last for ever. */
+const AHEAD_MAX_MS = 60_000;
+
 /**
  * The later of two signals; of the meter's own word and a document that KV shows late, for instance. A closing document
  * ends what is older than a minute, and nothing younger.
  */
 export function laterOf(a: EdgeSignal | null, b: EdgeSignal | null, nowMs: number): EdgeSignal | null {
   if (a === null || b === null) return a ?? b;
+  if (isAhead(a, nowMs) !== isAhead(b, nowMs)) return isAhead(a, nowMs) ? b : a;
   if (a.publishedAtMs === null && b.publishedAtMs === null) return a;
   if (a.publishedAtMs === null) return nowMs - (b.publishedAtMs ?? 0) > CLOSES_AFTER_MS ? a : b;
   if (b.publishedAtMs === null) return nowMs - a.publishedAtMs > CLOSES_AFTER_MS ? b : a;
   return b.publishedAtMs > a.publishedAtMs ? b : a;
+}
+
+function isAhead({ publishedAtMs }: EdgeSignal, nowMs: number): boolean {
+  return (publishedAtMs ?? 0) > nowMs + AHEAD_MAX_MS;
 }

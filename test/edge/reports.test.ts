@@ -122,7 +122,7 @@ describe("every request has one outcome", () => {
       name: "exempt",
       options: {},
       paths: ["/api/billing/webhook"],
-      counts: { "exempt low exempt": 1, "exempt 2xx": 1 },
+      counts: { "~exempt low exempt": 1, "~exempt 2xx": 1 },
     },
     {
       name: "of a tier that another signal names",
@@ -193,7 +193,7 @@ describe("every request has one outcome", () => {
     expect(countsOf(reports)).toMatchObject({
       "default low shed": 1,
       "billing low admitted": 1,
-      "exempt low exempt": 1,
+      "~exempt low exempt": 1,
     });
   });
 });
@@ -322,5 +322,136 @@ describe("the meter's word", () => {
     await isolate.send("/a");
     await pass(0);
     expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical" });
+  });
+});
+
+describe("what is wrong or unknown", () => {
+  const ONE_SHARD = { COUNTER_SHARDS: 1 };
+  const AHEAD = JSON.stringify({
+    requests_per_minute: 1,
+    capacity: 1_000,
+    tier: "low",
+    published_at: new Date(START_MS + 3_600_000).toISOString(),
+  });
+
+  it("a published word from a clock that is an hour ahead does not silence the meter, here or through counters", async () => {
+    const fleet = freshFleet();
+    const critical = async () => calm({ tier: "critical", requestsPerMinute: 900 });
+    const { isolate: sound } = listened({ fleet, vars: ONE_SHARD }, critical);
+    const documents = { "request-rate:edge": AHEAD };
+    const { isolate: misled } = listened({ fleet, vars: ONE_SHARD, documents }, critical);
+    for (let round = 0; round < 3; round += 1) {
+      await sound.send("/a");
+      await misled.send("/a");
+      await pass(6_000);
+    }
+    for (const isolate of [sound, misled])
+      expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical" });
+  });
+
+  it("an isolate that was idle and knows nothing does not loosen what others know", async () => {
+    const fleet = freshFleet();
+    let tier: EdgeSignal["tier"] = "low";
+    let isKvSilent = false;
+    const documents: Options["documents"] = (keys) =>
+      isKvSilent ? new Promise(() => {}) : Promise.resolve(new Map(keys.map((key) => [key, null])));
+    const say = async () => calm({ tier });
+    const { isolate: idle } = listened({ fleet, vars: ONE_SHARD, documents }, say);
+    const { isolate: busy } = listened({ fleet, vars: ONE_SHARD }, say);
+    await idle.send("/a");
+    await pass(10_000);
+    await idle.send("/a");
+    await pass(190_000);
+    tier = "critical";
+    isKvSilent = true;
+    for (let round = 0; round < 2; round += 1) {
+      await busy.send("/a");
+      await pass(6_000);
+    }
+    const waking = idle.send("/a");
+    await pass(500);
+    expect(limitOf(await waking)).toMatchObject({ tier: "critical" });
+    expect(limitOf(await busy.send("/a"))).toMatchObject({ tier: "critical" });
+  });
+
+  it("a pin that one isolate has read is not undone by another's newer word of a meter that has not", async () => {
+    const fleet = freshFleet();
+    const say = async () => calm({ documentsAsOfMs: START_MS });
+    const { isolate: early } = listened({ fleet, vars: ONE_SHARD }, say);
+    const { isolate: late } = listened({ fleet, vars: ONE_SHARD }, say);
+    for (const isolate of [early, late]) await isolate.send("/a");
+    await pass(29_000);
+    await late.send("/a");
+    early.put("load-pin", '{"load":0.9}');
+    await pass(1_000);
+    await early.send("/");
+    await pass(0);
+    for (let second = 0; second < 20; second += 1) {
+      for (const isolate of [early, late])
+        expect(limitOf(await isolate.send("/api/ai/chat"))).toMatchObject({ tier: "critical" });
+      await pass(1_000);
+    }
+  });
+
+  it("a read of KV that comes late does not undo a newer one", async () => {
+    const none = (keys: readonly string[]) => new Map<string, string | null>(keys.map((key) => [key, null]));
+    let reads = 0;
+    let release = () => {};
+    const { isolate } = listened({
+      vars: { SIGNAL_REFRESH_SECONDS: 1 },
+      documents: (keys) => {
+        if (keys.length === 1) return Promise.resolve(none(keys));
+        reads += 1;
+        if (reads === 2)
+          return new Promise((resolve) => {
+            release = () => resolve(none(keys));
+          });
+        return Promise.resolve(reads < 2 ? none(keys) : none(keys).set("load-pin", '{"load":0.9}'));
+      },
+    });
+    for (const laterMs of [1_500, 11_000, 10]) {
+      await isolate.send("/a");
+      await pass(laterMs);
+    }
+    expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical" });
+    release();
+    await pass(10);
+    expect(limitOf(await isolate.send("/a"))).toMatchObject({ tier: "critical" });
+  });
+
+  it("in shadow nobody is shed", async () => {
+    const overload = { shed_above: 0.9, order: ["default"] };
+    const documents = { "tier-tables": JSON.stringify({ enforce: false, overload }) };
+    const { isolate } = listened({ documents }, async () => calm({ shed: { default: 1 } }));
+    await isolate.send("/a");
+    await pass(10);
+    expect((await isolate.send("/a")).status).toBe(200);
+  });
+});
+
+describe("a request that the platform has ended with its client", () => {
+  it("is counted when it must be over, and is under way no longer", async () => {
+    const client = freshClient();
+    let hangs = false;
+    const { isolate, reports } = listened({
+      vars: { ORIGIN_TIMEOUT_MS: 5_000 },
+      origin: () => (hangs ? new Promise<Response>(() => {}) : new Response("")),
+    });
+    for (let i = 0; i < 10; i += 1) {
+      await isolate.send("/a", { client });
+      await pass(1_000);
+    }
+    await pass(20_000);
+    hangs = true;
+    void isolate.send("/a", { client });
+    await pass(50);
+    // All that it had under way is gone, its timer too.
+    vi.clearAllTimers();
+    hangs = false;
+    await pass(60_000);
+    await isolate.send("/a", { client });
+    await pass(30_000);
+    expect(lastOf(reports)).toMatchObject({ inFlight: 0 });
+    expect(countsOf(reports)).toEqual({ "default low admitted": 12, "default 2xx": 11 });
   });
 });

@@ -17,6 +17,7 @@ import { type OwnOrigin, startOwnOrigin } from "./own-origin.ts";
 import { ask } from "./reply.ts";
 
 const ANSWERS_AFTER_MS = 3_000;
+const ORIGIN_TIMEOUT_MS = 8_000;
 
 /** Calls that the origin saw cut off before it had answered, by path. */
 const cut = new Map<string, number>();
@@ -41,7 +42,8 @@ beforeAll(async () => {
     bundle(KV_CONFIG, join(directory, "kv")),
   ]);
   const kv = kvService("kv", kvModule, {});
-  const gateway = gatewayService({ name: "gateway", module, kv: "kv", vars: { ORIGIN_URL: origin.url } });
+  const vars = { ORIGIN_URL: origin.url, ORIGIN_TIMEOUT_MS, METRICS_TOKEN: "metrics" };
+  const gateway = gatewayService({ name: "gateway", module, kv: "kv", vars });
   server = await serve({ services: [kv, gateway], sockets: [{ name: "gateway", service: "gateway" }] });
   url = server.urlOf("gateway");
 });
@@ -61,6 +63,15 @@ async function leave(path: string, client: string, method = "GET"): Promise<void
   outgoing.socket?.resetAndDestroy();
 }
 
+/** What a metric says; 0 where it says nothing. */
+async function metric(name: string): Promise<number> {
+  const { text } = await ask(`${url}/metrics`, { headers: { Authorization: "Bearer metrics" } });
+  const line = text.split("\n").find((candidate) => candidate.startsWith(`${name} `));
+  return Number(line?.slice(name.length) ?? 0);
+}
+
+const admitted = () => metric('levqor_requests_total{profile="default",tier="low",outcome="admitted"}');
+
 describe("a client that goes away", () => {
   it("takes its call along: one that asked a counter, and so left something behind", async () => {
     await leave("/first", freshClient());
@@ -75,6 +86,23 @@ describe("a client that goes away", () => {
     await leave("/second", client, "POST");
     await sleep(500);
     expect([origin.count("/second"), cuts("/second")]).toEqual([1, 1]);
+  });
+
+  it("is counted all the same, and is at the origin no longer", async () => {
+    const client = freshClient();
+    const headers = { "CF-Connecting-IP": client };
+    for (let i = 0; i < 12; i += 1) await ask(`${url}/quick`, { headers });
+    for (let i = 0; i < 5; i += 1) {
+      await leave(`/left-${i}`, client, "POST");
+      await ask(`${url}/quick`, { headers });
+    }
+    // Who waits for an origin no longer than this has been ended by then.
+    await sleep(ORIGIN_TIMEOUT_MS + 3_000);
+    await ask(`${url}/quick`, { headers });
+    const paths = ["/first", "/second", "/quick", ...Array.from({ length: 5 }, (_, i) => `/left-${i}`)];
+    const reached = paths.reduce((sum, path) => sum + origin.count(path), 0);
+    await expect.poll(admitted, { timeout: 20_000, interval: 500 }).toBe(reached);
+    expect(await metric("levqor_requests_in_flight")).toBe(0);
   });
 
   it("is no failure of the origin", async () => {

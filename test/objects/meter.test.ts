@@ -173,3 +173,72 @@ describe("documents of others", () => {
     expect((await look(meter)).faults).toHaveLength(1);
   });
 });
+
+describe("what is wrong", () => {
+  it("a repeat counts once also after minutes and a restart", async () => {
+    const meter = freshMeter();
+    const flush = flushOf({ admitted: 100 }, { number: 1, spanMs: 45_000 });
+    await meter.report({ flush, documentsChangedMs: 0 });
+    vi.setSystemTime(START_MS + 590_000);
+    await meter.report({ flush: flushOf({ admitted: 1 }, { isolate: "b" }), documentsChangedMs: 0 });
+    expect(await totalOf(meter, "admitted")).toBe(101);
+    await evictDurableObject(meter);
+    await meter.report({ flush: { ...flush, ageMs: 590_000 }, documentsChangedMs: 0 });
+    expect(await totalOf(meter, "admitted")).toBe(101);
+  });
+
+  it.each([{}, { meter: { startedMs: 1 } }, "text"])(
+    "a stored copy of another shape, %j, does not end it",
+    async (copy) => {
+      const meter = freshMeter();
+      await runInDurableObject(meter, (_, { storage }) => storage.kv.put("loop", copy));
+      await evictDurableObject(meter);
+      expect(await tell(meter, 1, { admitted: 5 })).toMatchObject({ requestsPerMinute: 5 });
+    },
+  );
+
+  it("a write to KV that hangs is given up, and tried again", async () => {
+    const meter = freshMeter();
+    await tell(meter, 1, { admitted: 5 });
+    let puts = 0;
+    await withKv(meter, (kv) => ({
+      get: kv.get.bind(kv),
+      put: () => {
+        puts += 1;
+        return new Promise<never>(() => {});
+      },
+    }));
+    for (let round = 1; round <= 2; round += 1) {
+      await runDurableObjectAlarm(meter);
+      vi.setSystemTime(START_MS + round * 20_000);
+    }
+    expect(puts).toBe(2);
+  });
+
+  it("exempt traffic alone sets off no alarms, and an isolate's clock that is ahead no reads", async () => {
+    const meter = freshMeter();
+    await tell(meter, 1, { exempt: 3 });
+    expect(await runDurableObjectAlarm(meter)).toBe(false);
+    let reads = 0;
+    await withKv(meter, (kv) => ({
+      get: (...asked: Parameters<KVNamespace["get"]>) => {
+        reads += 1;
+        return kv.get(...asked);
+      },
+      put: async () => {},
+    }));
+    for (let number = 2; number <= 11; number += 1) {
+      vi.setSystemTime(START_MS + number * 10);
+      await tell(meter, number, { exempt: 1 }, START_MS + 20_000);
+    }
+    expect(reads).toBeLessThanOrEqual(1);
+  });
+});
+
+/** Puts a KV of the test's own in the place of the real one. */
+async function withKv(meter: Stub, replace: (kv: KVNamespace) => object): Promise<void> {
+  await runInDurableObject(meter, (instance) => {
+    const { EDGE_KV } = (instance as unknown as { env: { EDGE_KV: KVNamespace } }).env;
+    Object.defineProperty(instance, "env", { value: { EDGE_KV: replace(EDGE_KV) } });
+  });
+}

@@ -267,7 +267,7 @@ describe("GET /metrics", () => {
     const families = readExposition(await response.text());
     const requests = families.find(({ name }) => name === "levqor_requests_total");
     const profiles = new Set(requests?.samples.map(({ labels }) => labels.get("profile")));
-    expect([...profiles]).toEqual(["default", "ai-chat", "workflows", "billing", "health", "exempt"]);
+    expect([...profiles]).toEqual(["default", "ai-chat", "workflows", "billing", "health", "~exempt"]);
   });
 
   it("is 503 when the meter is gone", async () => {

@@ -55,10 +55,11 @@ describe("the loop between limits and an autoscaler, at three times capacity", (
     expect(atFirst).toMatchObject({ ready: SCALING.minInstances, tier: "critical" });
     expect(needed).toBe(7);
     const last = lastOf(minutes);
-    expect(last).toMatchObject({ advice: needed, ready: needed, tier: "medium" });
+    // Medium would let in 300 of the 525 that the fleet carries, 0.57: too near to 0.6 to be stable, so high it stays.
+    expect(last).toMatchObject({ advice: needed, ready: needed, tier: "high" });
     expect(last.ready * SCALING.rpsPerInstance).toBeGreaterThanOrEqual(last.offeredRps);
     expect(minutes.find(({ ready }) => ready === needed)?.minute).toBeLessThanOrEqual(CALM_MINUTES + 10);
-    expect(last.admittedRps).toBeGreaterThan(1.9 * CAPACITY_RPS);
+    expect(last.admittedRps).toBeGreaterThan(1.35 * CAPACITY_RPS);
   });
 
   it("stays open when the scaler is told what was admitted: the limits hide the demand that they refuse", () => {
@@ -66,7 +67,7 @@ describe("the loop between limits and an autoscaler, at three times capacity", (
     print("advice from what was admitted", minutes);
     const last = lastOf(minutes);
     expect(Math.max(...minutes.map(({ replicas }) => replicas))).toBeLessThan(needed);
-    expect(["high", "critical"]).toContain(last.tier);
+    expect(last.tier).toBe("critical");
     expect(refusedShare(last)).toBeGreaterThan(0.5);
   });
 

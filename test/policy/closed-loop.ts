@@ -12,7 +12,8 @@
 import { chooseRateLimits } from "../../src/policy/limits.ts";
 import { deriveLoad } from "../../src/policy/load.ts";
 import { peakRpsOf, recommendInstances, SCALING } from "../../src/policy/scaling.ts";
-import { type Standing, standing, THRESHOLDS, type Tier } from "../../src/policy/tier.ts";
+import { type Course, steer } from "../../src/policy/steer.ts";
+import { THRESHOLDS, TIERS, type Tier } from "../../src/policy/tier.ts";
 
 /** What the advice is computed from. */
 export type Basis = "offered" | "admitted";
@@ -66,26 +67,31 @@ export function runLoop(basis: Basis, demandAt: (minute: number) => Demand, minu
   const busiest: number[] = [];
   let offered: number[] = [];
   let admitted: number[] = [];
-  let tier: Standing = { basis: "load", tier: "low", relaxingSinceMs: null };
+  let course: Course | null = null;
   let replicas: Replicas = Array<number>(RULE.minReplicas).fill(0);
   let autoscaler: Autoscaler = { computed: [], changes: [] };
   for (let second = 0; second < minutes * 60; second++) {
     const demand = demandAt(Math.floor(second / 60));
     const ready = replicas.filter((since) => since <= second).length;
     const offeredNow = (demand.clients * demand.perClientPerMinute) / 60;
-    const share = Math.min(1, (chooseRateLimits(tier.tier)["default"] ?? 0) / demand.perClientPerMinute);
+    const under = (tier: Tier) =>
+      Math.min(1, (chooseRateLimits(tier)["default"] ?? 0) / demand.perClientPerMinute) * offeredNow;
     offered = lastMinute(offered, offeredNow);
-    admitted = lastMinute(admitted, Math.min(offeredNow * share, ready * SCALING.rpsPerInstance));
+    const carried = ready * SCALING.rpsPerInstance;
+    admitted = lastMinute(admitted, Math.min(under(course?.tier ?? "low"), carried));
 
     const load = loadOf(sumOf(admitted), ready, second);
-    tier = standing(tier, { basis: "load", load }, THRESHOLDS, { margin: 0.05, holdMs: 30_000 }, second * 1000);
+    const [low, medium, high, critical] = TIERS.map((tier) => under(tier) / carried);
+    const predicted = { low, medium, high, critical } as Readonly<Record<Tier, number>>;
+    const sight = { load, steep: "low", predicted, capacityRpm: carried * 60 } as const;
+    course = steer(course, sight, THRESHOLDS, { margin: 0.05, holdMs: 30_000 }, second * 1000);
     if (second % 60 === 59) busiest.push(sumOf(basis === "offered" ? offered : admitted));
     const advice = recommendInstances(peakRpsOf(busiest.slice(-60)));
     if (second % SYNC_SECONDS === 0) ({ autoscaler, replicas } = sync(autoscaler, replicas, advice, second));
     if (second % 60 === 59) {
       const [offeredRps, admittedRps] = [sumOf(offered) / 60, sumOf(admitted) / 60];
       const minute = Math.ceil(second / 60);
-      told.push({ minute, offeredRps, admittedRps, advice, replicas: replicas.length, ready, load, tier: tier.tier });
+      told.push({ minute, offeredRps, admittedRps, advice, replicas: replicas.length, ready, load, tier: course.tier });
     }
   }
   return told;

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { acknowledge, FLUSH_EVERY_MS, flushWaitMs, newReporter, nextFlush } from "../../src/policy/flush.ts";
+import {
+  acknowledge,
+  FLUSH_EVERY_MS,
+  flushWaitMs,
+  newReporter,
+  nextFlush,
+  PENDING_MAX_MS,
+} from "../../src/policy/flush.ts";
 import { countOutcome, outcomeAt } from "../../src/policy/tally.ts";
 import { AT_REST } from "./flushes.ts";
 
@@ -85,5 +92,14 @@ describe("nextFlush", () => {
 
   it("is null where nothing was counted", () => {
     expect(nextFlush(newReporter("a"), AT_REST, T)).toBeNull();
+  });
+
+  it("gives up a flush that nobody has answered for ten minutes: the meter may no longer know that it had it", () => {
+    const reporter = newReporter("a");
+    countOutcome(reporter.tally, "default", "low", "admitted", T);
+    expect(nextFlush(reporter, AT_REST, T)?.number).toBe(1);
+    expect(nextFlush(reporter, AT_REST, T + PENDING_MAX_MS)?.number).toBe(1);
+    countOutcome(reporter.tally, "default", "low", "admitted", T + PENDING_MAX_MS);
+    expect(nextFlush(reporter, AT_REST, T + PENDING_MAX_MS + 1)).toMatchObject({ number: 2 });
   });
 });
