@@ -18,6 +18,7 @@ import type { EdgeSignal } from "../policy/publication.ts";
 import { countAnswer, countEvent, countOutcome, countRefusal, type MeterEvent, type Outcome } from "../policy/tally.ts";
 import type { Tier } from "../policy/tier.ts";
 import type { Ports, WaitUntil } from "../ports.ts";
+import { createRefusalLog } from "./refusal-log.ts";
 
 /** Counts of one isolate. Nothing in it rejects or throws. */
 export interface Reports {
@@ -51,6 +52,7 @@ const WARN_EVERY_MS = 60_000;
 
 /** An isolate that has counted nothing. */
 export function createReports(hearing: Hearing, { meter, nowMs, newId, log }: Ports): Reports {
+  const sayRefusals = createRefusalLog(log);
   let reporter: Reporter | null = null;
   let tellingSinceMs: number | null = null;
   let warnedMs = Number.NEGATIVE_INFINITY;
@@ -85,6 +87,7 @@ export function createReports(hearing: Hearing, { meter, nowMs, newId, log }: Po
   async function send(): Promise<void> {
     const flush = nextFlush(own(), hearing.present(), nowMs());
     if (flush === null) return;
+    sayRefusals(flush, nowMs());
     const { number } = flush;
     const answered = meter.report({ flush, documentsChangedMs: hearing.documentsChangedMs() }).then(
       (word) => {

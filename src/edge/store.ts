@@ -196,7 +196,7 @@ export function createStore({ cache, nowMs, newId, log }: Ports): Store {
         return names;
       } catch (error) {
         // A body that broke off or is too large, or a cache that does not take it: there is nothing to find.
-        log("info", "answer-not-kept", { url, error: String(error) });
+        log("info", "answer-not-kept", { path: new URL(url).pathname, error: String(error) });
         return null;
       }
     },

@@ -266,6 +266,26 @@ describe("flushes", () => {
   });
 });
 
+describe("the log of refusals", () => {
+  it("is one line for each class in a minute, however many there were, and says nothing of who", async () => {
+    const limits = { low: 1, medium: 1, high: 1, critical: 1 };
+    const { isolate } = listened({
+      documents: { "tier-tables": JSON.stringify({ profiles: { billing: { limits } } }) },
+    });
+    for (let second = 0; second < 130; second += 1) {
+      for (let i = 0; i < 4; i += 1) await isolate.send("/api/billing/a", { client: "203.0.113.77" });
+      await pass(1_000);
+    }
+    const lines = isolate.logged.filter(({ event }) => event === "refused");
+    expect(lines.length).toBeGreaterThanOrEqual(2);
+    expect(lines.length).toBeLessThanOrEqual(3);
+    for (const { members } of lines)
+      expect(members).toEqual({ profile: "billing", tier: "low", count: expect.any(Number), circuit_open: false });
+    expect(JSON.stringify(isolate.logged)).not.toContain("203.0.113");
+    expect(lines[1]?.members["count"]).toBeGreaterThan(150);
+  });
+});
+
 describe("the meter's word", () => {
   it("decides the tier at once, and lets go of it when it says so", async () => {
     let tier: EdgeSignal["tier"] = "critical";
