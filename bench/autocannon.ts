@@ -15,7 +15,15 @@ const run = autocannon({
   url,
   connections: Number(connections),
   duration: 60,
-  requests: [{ setupRequest: (request) => ({ ...request, headers: { ...shared, "CF-Connecting-IP": nextClient() } }) }],
+  requests: [
+    {
+      setupRequest: (request) => ({
+        ...request,
+        ...(kind === "urls" ? { path: `${new URL(url).pathname}?n=${turn}` } : {}),
+        headers: { ...shared, "CF-Connecting-IP": nextClient() },
+      }),
+    },
+  ],
 });
 run.on("response", (_client, status) => {
   if (status >= 400) refused++;

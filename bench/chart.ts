@@ -20,6 +20,8 @@ const LABELS: Readonly<Record<Row["subject"], string>> = {
   "naive-in-memory": "naive, in memory",
   "hono-rate-limiter": "hono-rate-limiter 0.4.2",
   gateway: "levqor-edge",
+  "without-cache": "without the edge cache",
+  "without-observation": "without observation",
 };
 
 const WIDTH = 860;

@@ -40,12 +40,20 @@ end
 
 function init(args)
   kind, clients, first = args[1], tonumber(args[2]), tonumber(args[3])
-  local lines = { "GET " .. wrk.path .. " HTTP/1.1", "Host: " .. wrk.host .. ":" .. wrk.port }
+  local lines = { " HTTP/1.1", "Host: " .. wrk.host .. ":" .. wrk.port }
   for i = 4, #args do lines[#lines + 1] = args[i] end
-  head = table.concat(lines, "\r\n") .. "\r\nCF-Connecting-IP: "
+  local target = "GET " .. wrk.path
+  local fields = table.concat(lines, "\r\n") .. "\r\nCF-Connecting-IP: "
+  head = target .. fields
   tail = "\r\n\r\n"
   if kind ~= "new" then prepare() end
-  if kind == "one" then
+  if kind == "urls" then
+    local rest = fields .. address(first + 1) .. tail
+    request = function()
+      turn = turn + 1
+      return target .. "?n=" .. turn .. rest
+    end
+  elseif kind == "one" then
     local only = crowd[1]
     request = function() return only end
   elseif kind == "new" then

@@ -51,6 +51,8 @@ export const QUICK: Effort = { lives: 1, rounds: 3, aloneRounds: 1, roundMs: 300
 
 /** What one busy client is granted: everything. */
 export const BUSY: Load = { path: "/million", crowd: { kind: "one" }, headers: 2, connections: 32 };
+/** The same, never the same URL twice. */
+const URLS: Load = { ...BUSY, crowd: { kind: "urls" } };
 /** One client that is told no. */
 export const FLOOD: Load = { path: "/fifty", crowd: { kind: "one" }, headers: 2, connections: 32 };
 export const NEW: Load = { path: "/fifty", crowd: { kind: "new" }, headers: 2, connections: 64 };
@@ -81,6 +83,10 @@ export const PAIRS: readonly PairPlan[] = [
   { id: "new-15", path: "new", subject: "gateway", baseline: "naive", load: { ...NEW, headers: 15 } },
   { id: "new-16", path: "new", subject: "gateway", baseline: "naive", load: { ...NEW, connections: 16 } },
   { id: "new-in-memory", path: "new", subject: "gateway", baseline: "naive-in-memory", load: NEW },
+  { id: "cache", path: "busy", subject: "gateway", baseline: "without-cache", load: BUSY },
+  { id: "cache-urls", path: "busy", subject: "gateway", baseline: "without-cache", load: URLS },
+  { id: "observation", path: "busy", subject: "gateway", baseline: "without-observation", load: BUSY },
+  { id: "observation-refused", path: "flood", subject: "gateway", baseline: "without-observation", load: FLOOD },
   { id: "zipf", path: "zipf", subject: "gateway", baseline: "bare", load: ZIPF },
 ];
 

@@ -7,6 +7,8 @@ import type { Path } from "./tables.ts";
 export type Crowd =
   /** One client, as fast as it can. */
   | { readonly kind: "one" }
+  /** One client, each request with a query of its own. */
+  | { readonly kind: "urls" }
   /** Every request from an address never seen before. */
   | { readonly kind: "new" }
   /** This many clients, each as likely as any other. */

@@ -8,12 +8,21 @@ import { fileURLToPath } from "node:url";
 import { GATEWAY_CONFIG, gatewayService, KV_CONFIG, kvService } from "./gateway.ts";
 import type { Processors } from "./processors.ts";
 import { LIMITS, tierTables } from "./tables.ts";
+import { makeVariant, VARIANTS, type Variant } from "./without/variants.ts";
 import { workerService } from "./worker-service.ts";
 import { bundle, type Server, serve } from "./workerd.ts";
 import type { Service } from "./workerd-config.ts";
 
 /** What is measured. `naive-in-memory` is `naive` without the file that workerd makes for each object. */
-export type Subject = "bare" | "fields" | "constant" | "naive" | "naive-in-memory" | "hono-rate-limiter" | "gateway";
+export type Subject =
+  | Variant
+  | "bare"
+  | "fields"
+  | "constant"
+  | "naive"
+  | "naive-in-memory"
+  | "hono-rate-limiter"
+  | "gateway";
 
 /** Bundled Workers by the name of their configuration. */
 export type Modules = ReadonlyMap<string, string>;
@@ -32,7 +41,12 @@ const OWN = ["origin", "kv", "counted", "bare", "fields", "constant", "naive", "
 export async function bundleAll(): Promise<Modules> {
   const directory = mkdtempSync(join(tmpdir(), "levqor-edge-bench-"));
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
-  const configs = [["gateway", GATEWAY_CONFIG] as const, ...OWN.map((name) => [name, configOf(name)] as const)];
+  const variants = Object.keys(VARIANTS) as Variant[];
+  const configs = [
+    ["gateway", GATEWAY_CONFIG] as const,
+    ...OWN.map((name) => [name, configOf(name)] as const),
+    ...variants.map((name) => [name, makeVariant(name, directory)] as const),
+  ];
   const modules = new Map<string, string>();
   // Two at a time: each is a process that keeps a processor busy for a second.
   const next = configs.values();
@@ -80,7 +94,9 @@ function servicesOf(subject: Subject, { modules, originUrl, refusal }: Stage): r
       return [{ ...naive, keptInMemory: true }];
     }
     case "gateway":
-      return gateways([subject], moduleOf(modules, "gateway"), { modules, originUrl });
+    case "without-cache":
+    case "without-observation":
+      return gateways([subject], moduleOf(modules, subject), { modules, originUrl });
   }
 }
 

@@ -36,7 +36,7 @@ const CLIENT_GONE = 499;
 /** The gateway of one isolate. */
 export function createApp(config: Config, ports: Ports): Hono {
   const signal = createSignalKeeper(config, ports);
-  const underWay = createUnderWay(config.originTimeoutMs);
+  const underWay = createUnderWay(config.originTimeoutMs, ports.nowMs);
   const present = () => ({
     inFlight: underWay.present(ports.nowMs()),
     isCircuitOpen: circuit.state() !== "closed",
@@ -95,11 +95,11 @@ export function createApp(config: Config, ports: Ports): Hono {
     const send = async ({ isShared, validators }: Errand): Promise<Forwarded> => {
       // A request that holds nothing ends with its client, and its call with it; one that does has to be told.
       const gone = hold.isHeld() && !isShared ? call.request.signal : null;
-      const departed = { sentMs: ports.nowMs(), count: () => observer.left(profile, tier, isOver) };
-      underWay.begin(departed);
-      const forwarded = await forward(call, tier, validators, gone, sign, config, ports);
+      const sentMs = ports.nowMs();
+      const departed = underWay.begin(sentMs, () => observer.left(profile, tier, isOver), hold.waitUntil);
+      const forwarded = await forward(call, tier, validators, gone, underWay, departed, sign, config, ports);
       underWay.end(departed);
-      responseMs = ports.nowMs() - departed.sentMs;
+      responseMs = ports.nowMs() - sentMs;
       circuit.report(permit.era, "gone" in forwarded ? "unknown" : hasFailed(forwarded) ? "failed" : "answered");
       return forwarded;
     };

@@ -12,6 +12,7 @@ import { CONDITIONS, type Validators } from "../policy/validation.ts";
 import type { Ports } from "../ports.ts";
 import type { Call } from "./identify.ts";
 import type { Signer } from "./sign.ts";
+import { type Departed, type UnderWay, WOKEN } from "./under-way.ts";
 
 /** The origin's answer, or why there is none; `gone`: its client left before there was one. */
 export type Forwarded = { readonly response: Response } | { readonly denial: Denial } | { readonly gone: true };
@@ -44,6 +45,7 @@ export function hasFailed(forwarded: Exclude<Forwarded, { gone: true }>): boolea
  * Sends `call` to the origin. Never rejects: an origin that fails is an answer.
  *
  * @param validators conditions in place of the client's own; null: the client's own.
+ * @param departed the request as it was begun in `underWay`, which bounds the wait for response headers.
  * @param signal ends the call. It costs a request 3 % of a proxy, so it is only for where the platform does not do it.
  */
 export async function forward(
@@ -51,6 +53,8 @@ export async function forward(
   tier: Tier,
   validators: Validators | null,
   signal: AbortSignal | null,
+  underWay: UnderWay,
+  departed: Departed,
   sign: Signer,
   config: Config,
   ports: Ports,
@@ -66,7 +70,8 @@ export async function forward(
     const init = { method, headers, body, redirect: "manual", encodeResponseBody: "manual" } as const;
     // The platform does not hear a client's own signal in a call, but one made of it.
     const answer = ports.origin.fetch(url, signal === null ? init : { ...init, signal: AbortSignal.any([signal]) });
-    const response = await headersWithin(answer, config.originTimeoutMs);
+    const first = await underWay.first(departed, answer);
+    const response = first === WOKEN ? await underWay.rest(departed, answer) : first;
     if (response === null)
       return failed("origin-timeout", call, `no headers within ${config.originTimeoutMs} ms`, ports);
     const { status } = response;
@@ -79,26 +84,6 @@ export async function forward(
     if (signal?.aborted) return { gone: true };
     return failed("origin-unreachable", call, String(error), ports);
   }
-}
-
-/**
- * The response, or null where its headers are not there after `ms`. The call is not aborted by a signal of ours, which
- * would cost every request several percent: it ends with the request that made it, once that has been answered.
- */
-function headersWithin(answer: Promise<Response>, ms: number): Promise<Response | null> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, null);
-    answer.then(
-      (response) => {
-        clearTimeout(timer);
-        resolve(response);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
-  });
 }
 
 function failed(reason: "origin-unreachable" | "origin-timeout", call: Call, error: string, ports: Ports): Forwarded {

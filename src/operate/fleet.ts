@@ -8,6 +8,7 @@
 import { within } from "../deadline.ts";
 import { forward } from "../edge/forward.ts";
 import type { Call } from "../edge/identify.ts";
+import { createUnderWay } from "../edge/under-way.ts";
 import { clientOf } from "../policy/client.ts";
 import { ORIGIN_UNREACHABLE, type OriginHealth, readOriginHealth, SUMMARY_BYTES_MAX } from "../policy/origin-health.ts";
 import type { MeterView, WaitUntil } from "../ports.ts";
@@ -48,7 +49,7 @@ export function createFleet(desk: Desk): Fleet {
         known = { view, atMs: ports.nowMs() };
         return;
       }
-      const origin = await askOrigin(site, desk);
+      const origin = await askOrigin(site, waitUntil, desk);
       known = { view: { ...view, origin }, atMs: ports.nowMs() };
       waitUntil(ports.meter.hearOrigin(origin).catch((error) => warn(error)));
     } catch (error) {
@@ -80,7 +81,11 @@ export function createFleet(desk: Desk): Fleet {
 }
 
 /** The origin's own summary. Never rejects. */
-async function askOrigin({ scheme, host }: Site, { config, ports, sign, sightAt }: Desk): Promise<OriginHealth> {
+async function askOrigin(
+  { scheme, host }: Site,
+  waitUntil: WaitUntil,
+  { config, ports, sign, sightAt }: Desk,
+): Promise<OriginHealth> {
   const nowMs = ports.nowMs();
   const call: Call = {
     request: new Request(`${scheme}://${host}${SUMMARY_PATH}`, { headers: { accept: "application/json" } }),
@@ -95,7 +100,9 @@ async function askOrigin({ scheme, host }: Site, { config, ports, sign, sightAt 
     profile: null,
   };
   const { tier } = sightAt(nowMs);
-  const forwarded = await forward(call, tier, null, null, sign, { ...config, originTimeoutMs: ORIGIN_MS }, ports);
+  const underWay = createUnderWay(ORIGIN_MS, ports.nowMs);
+  const departed = underWay.begin(nowMs, () => {}, waitUntil);
+  const forwarded = await forward(call, tier, null, null, underWay, departed, sign, config, ports);
   if (!("response" in forwarded)) return ORIGIN_UNREACHABLE;
   const { body, status } = forwarded.response;
   let text: string | null = null;
