@@ -13,25 +13,11 @@
  * flushes a second; a fleet of more than 2,500 busy isolates needs meters by region that tell a root, by the same flush.
  */
 import { DurableObject } from "cloudflare:workers";
-import {
-  DOCUMENT_KEYS,
-  EDGE_RATE_KEY,
-  EMPTY_DOCUMENT,
-  GOOD_TABLES_KEY,
-  KEYS_OF_OTHERS,
-  readSignals,
-  type SignalDocuments,
-  TABLES_KEY,
-  type Texts,
-} from "../config/documents.ts";
-import type { Fault } from "../config/rules.ts";
-import { readTierTables } from "../config/tables.ts";
+import { EDGE_RATE_KEY } from "../config/documents.ts";
 import { type Config, readVars } from "../config/vars.ts";
 import { within } from "../deadline.ts";
 import { log } from "../log.ts";
 import { viewOf } from "../policy/fleet-view.ts";
-import { BUILT_IN, type TierTables } from "../policy/limits.ts";
-import { deriveLoad, type Load, type Pin } from "../policy/load.ts";
 import {
   copyLoop,
   dueAt,
@@ -49,17 +35,11 @@ import type { EdgeSignal } from "../policy/publication.ts";
 import { type TriggerReport, type TriggerStates, UNWATCHED, watchTriggers } from "../policy/scaling.ts";
 import { EVENTS } from "../policy/tally.ts";
 import type { MeterView, Report } from "../ports.ts";
+import { type Documents, openDocuments } from "./documents.ts";
 
 /** Bindings and vars that the meter reads. */
 interface Env {
   readonly EDGE_KV: KVNamespace;
-}
-
-/** The documents as they are understood. */
-interface Understood extends SignalDocuments {
-  readonly tables: TierTables;
-  /** Why the present tables are not in force; null where they are. */
-  readonly faults: readonly Fault[] | null;
 }
 
 /** What the origin said, and what its signs have come to. */
@@ -72,15 +52,8 @@ interface Origin {
 
 const LOOP = "loop";
 const ORIGIN = "origin";
-const DOCUMENTS = "documents";
 const SAVE_AFTER_MS = 1_000;
-/** KV has this long when nothing is known of it, when what is known is old, and when it is asked behind a flush. */
-const FIRST_READ_MS = 250;
-const WAIT_MS = 100;
-const READ_MS = 5_000;
 const WRITE_MS = 10_000;
-/** Between two reads, at least, whatever isolates say they have seen. */
-const READ_EVERY_MS = 1_000;
 /** Between two questions to the origin, fleet-wide. */
 const ASK_EVERY_MS = 10_000;
 /** What the origin said of itself longer ago says nothing of now. */
@@ -94,13 +67,7 @@ const DOCUMENTS_REFUSED_AT = EVENTS.indexOf("documentsRefused");
 export class LoadMeter extends DurableObject<Env> {
   readonly #config: Config;
   readonly #loop: LoadLoop;
-  /** Stored, so that a meter that starts anew need not wait for KV; null before the first read. */
-  #texts: Texts | null;
-  /** Unix ms of the last read that began, and of the last that brought something. */
-  #readAtMs = Number.NEGATIVE_INFINITY;
-  #knownAsOfMs = 0;
-  #understood: Understood;
-  #reading: Promise<void> | null = null;
+  readonly #documents: Documents;
   #saving: ReturnType<typeof setTimeout> | null = null;
   #hasAlarm: boolean | null = null;
   #origin: Origin;
@@ -112,14 +79,19 @@ export class LoadMeter extends DurableObject<Env> {
     super(ctx, env);
     this.#config = readVars(env as unknown as Record<string, unknown>);
     this.#loop = open(ctx.storage.kv.get<LoopCopy>(LOOP) ?? null, Date.now());
-    this.#texts = ctx.storage.kv.get<Texts>(DOCUMENTS) ?? null;
-    this.#understood = understand(this.#texts ?? new Map(), null);
+    const { signalRefreshMs } = this.#config;
+    this.#documents = openDocuments(
+      () => this.env.EDGE_KV,
+      ctx.storage,
+      signalRefreshMs,
+      () => this.#countRefused(),
+    );
     this.#origin = ctx.storage.kv.get<Origin>(ORIGIN) ?? { health: ORIGIN_UNASKED, heardMs: null, triggers: UNWATCHED };
   }
 
   /** Counts a flush, once, and answers with what the meter knows. */
   async report({ flush, documentsChangedMs }: Report): Promise<EdgeSignal> {
-    await this.#refresh(documentsChangedMs);
+    await this.#documents.refresh(documentsChangedMs);
     const nowMs = Date.now();
     const { isCounted, signal } = receive(this.#loop, flush, this.#rulesAt(nowMs), nowMs);
     if (isCounted) this.#saveSoon();
@@ -134,15 +106,15 @@ export class LoadMeter extends DurableObject<Env> {
    * so, at most every `ASK_EVERY_MS`.
    */
   async view(asks: boolean): Promise<MeterView> {
-    await this.#refresh(0);
+    await this.#documents.refresh(0);
     this.#watch(Date.now());
     if (this.#saving !== null) this.#save();
     const nowMs = Date.now();
-    const { tables, faults, pin } = this.#understood;
+    const { tables, faults } = this.#documents.understood();
     const mayAsk = asks && Math.abs(nowMs - this.#askedMs) >= ASK_EVERY_MS;
     if (mayAsk) this.#askedMs = nowMs;
     return {
-      ...viewOf(this.#loop, this.#rulesAt(nowMs), this.#saidAt(pin, nowMs), nowMs),
+      ...viewOf(this.#loop, this.#rulesAt(nowMs), this.#documents.saidAt(nowMs), nowMs),
       tables,
       faults,
       areCountersFailing: nowMs - this.#countersFailedMs < COUNTERS_FAILING_MS,
@@ -163,7 +135,7 @@ export class LoadMeter extends DurableObject<Env> {
   /** Publishes what is due and writes down what was counted; sets the next alarm while there is more to come. */
   override async alarm(): Promise<void> {
     this.#hasAlarm = true;
-    await this.#refresh(0);
+    await this.#documents.refresh(0);
     const due = dueAt(this.#loop, this.#rulesAt(Date.now()), Date.now());
     if (due.kind !== "wait") {
       publishing(this.#loop, due.kind, Date.now());
@@ -211,66 +183,7 @@ export class LoadMeter extends DurableObject<Env> {
   }
 
   #rulesAt(nowMs: number): LoopRules {
-    const { tables, external, pin } = this.#understood;
-    const published = this.#saidAt(null, nowMs);
-    const pinned = this.#saidAt(pin, nowMs);
-    const capacityRpm = external === null || "unusable" in external ? null : external.capacity;
-    return {
-      tables,
-      publishMs: this.#config.publishMs,
-      external:
-        published.kind === "measured" ? { load: published.load, capacityRpm: capacityRpm ?? tables.capacityRpm } : null,
-      pin: pinned.kind === "pinned" ? { load: pinned.load, untilMs: pinned.untilMs } : null,
-      documentsAsOfMs: this.#knownAsOfMs,
-    };
-  }
-
-  /** What others say of load. */
-  #saidAt(pin: Pin | null, nowMs: number): Load {
-    const { tables, external } = this.#understood;
-    const rules = { capacityRpm: tables.capacityRpm, maxAgeMs: tables.signal.maxAgeMs };
-    return deriveLoad({ signals: external === null ? [] : [external], pin }, rules, nowMs);
-  }
-
-  /**
-   * Reads the documents where they are old, or somebody saw them change. Waits for that while nothing is known of them, and
-   * a little where what is known is of another time: else an isolate would relax what the meter tightens only now.
-   */
-  async #refresh(changedMs: number): Promise<void> {
-    const { signalRefreshMs } = this.#config;
-    const nowMs = Date.now();
-    // By the isolate's clock, which may run ahead.
-    const seenMs = Math.min(changedMs, nowMs);
-    const isOverdue = seenMs > this.#knownAsOfMs || Math.abs(nowMs - this.#knownAsOfMs) >= 2 * signalRefreshMs;
-    const ageMs = Math.abs(nowMs - this.#readAtMs);
-    const isDue = ageMs >= signalRefreshMs || (seenMs > this.#readAtMs && ageMs >= READ_EVERY_MS);
-    if (this.#reading === null && isDue) {
-      this.#readAtMs = nowMs;
-      this.#reading = within(this.#read(), READ_MS).then(() => {
-        this.#reading = null;
-      });
-    }
-    if (this.#reading !== null && isOverdue)
-      await within(this.#reading, this.#texts === null ? FIRST_READ_MS : WAIT_MS);
-  }
-
-  async #read(): Promise<void> {
-    const startedMs = Date.now();
-    try {
-      const texts = await this.env.EDGE_KV.get([...DOCUMENT_KEYS, GOOD_TABLES_KEY], { type: "text", cacheTtl: 30 });
-      // A read that comes after a later one has nothing to say.
-      if (startedMs < this.#knownAsOfMs) return;
-      const before = this.#texts;
-      const isChanged = (key: string) => before?.get(key) !== texts.get(key);
-      this.#texts = texts;
-      this.#knownAsOfMs = startedMs;
-      if (![...KEYS_OF_OTHERS, GOOD_TABLES_KEY].some(isChanged)) return;
-      this.#understood = understand(texts, before === null ? null : this.#understood.tables);
-      this.ctx.storage.kv.put(DOCUMENTS, texts);
-      if (this.#understood.faults !== null && isChanged(TABLES_KEY)) this.#countRefused();
-    } catch (error) {
-      log("warn", "documents-unreadable", { error: String(error) });
-    }
+    return { ...this.#documents.rulesAt(nowMs), publishMs: this.#config.publishMs };
   }
 
   #countRefused(): void {
@@ -305,13 +218,4 @@ function open(copy: LoopCopy | null, nowMs: number): LoadLoop {
     log("error", "meter-copy-unusable", { error: String(error) });
     return openLoop(null, nowMs);
   }
-}
-
-/** Tables that are refused leave the last good ones in force. */
-function understand(texts: Texts, last: TierTables | null): Understood {
-  const signals = readSignals(texts);
-  const read = readTierTables(texts.get(TABLES_KEY) ?? EMPTY_DOCUMENT);
-  if (read.ok) return { ...signals, tables: read.tables, faults: null };
-  const good = readTierTables(texts.get(GOOD_TABLES_KEY) ?? EMPTY_DOCUMENT);
-  return { ...signals, tables: last ?? (good.ok ? good.tables : BUILT_IN), faults: read.faults };
 }
