@@ -52,38 +52,43 @@ export function createApp(config: Config, ports: Ports): Hono {
   const fleet = createFleet(desk);
   const allowed = config.corsAllowOrigins;
 
-  /** Observes and identifies. What need not wait answers at once: for a refusal, a promise more is a cost. */
+  /** Observes and identifies. What need not wait answers at once: for a refusal, a promise or a closure more is a cost. */
   function pass(request: Request, hold: Hold): Response | Promise<Response> {
     const arrivedMs = ports.nowMs();
     const requestId = requestIdOf(request.headers, ports.newId);
-    const enterUnder = (rules: Rules) => enter(identify(request, requestId, rules, arrivedMs), rules, hold);
     const rules = signal.rulesAt(arrivedMs, hold.waitUntil);
-    return rules instanceof Promise ? rules.then(enterUnder) : enterUnder(rules);
+    if (!(rules instanceof Promise)) return enter(identify(request, requestId, rules, arrivedMs), rules, hold);
+    return rules.then((late) => enter(identify(request, requestId, late, arrivedMs), late, hold));
   }
 
   /** Settles whether the origin may be asked, before a unit is taken. */
   function enter(call: Call, rules: Rules, hold: Hold): Response | Promise<Response> {
     observer.arrived(call);
-    if (isSummary(call)) return admitted(call, rules, hold, (admission) => summary(call, admission, rules, hold));
+    if (isSummary(call)) return admitted(call, rules, null, hold);
     const retryAfterMs = shedding.retryAfterMs(call, rules);
     if (retryAfterMs !== null) return shed(call, { reason: "overloaded", retryAfterMs }, rules, hold);
     const permit = circuit.ask(call.arrivedMs);
     if (!permit.granted) return spare(call, rules, permit.retryAfterMs, hold);
-    if (!permit.isProbe) return admitted(call, rules, hold, (admission) => serve(call, admission, rules, permit, hold));
+    if (!permit.isProbe) return admitted(call, rules, permit, hold);
     // Somebody's request whose answer decides about the origin; it gives its place back whatever becomes of it.
-    const answer = Promise.resolve(
-      admitted(call, rules, hold, (admission) => serve(call, admission, rules, permit, hold)),
-    ).finally(() => circuit.report(permit.era, "unknown"));
+    const answer = Promise.resolve(admitted(call, rules, permit, hold)).finally(() =>
+      circuit.report(permit.era, "unknown"),
+    );
     hold.waitUntil(answer);
     return answer;
   }
 
-  /** Admits, or refuses. */
-  function admitted(call: Call, rules: Rules, hold: Hold, goOn: (admission: Admitted) => Promise<Response>) {
-    const settle = (admission: Admission) =>
-      admission.admitted ? goOn(admission) : turnAway(call, admission, rules, hold);
+  /** Admits, or refuses. `permit` to ask the origin; null: the gateway answers itself. */
+  function admitted(call: Call, rules: Rules, permit: Granted | null, hold: Hold): Response | Promise<Response> {
     const admission = admit(call, rules, quotas, hold.waitUntil);
-    return admission instanceof Promise ? admission.then(settle) : settle(admission);
+    if (!(admission instanceof Promise)) return settle(call, admission, rules, permit, hold);
+    return admission.then((late) => settle(call, late, rules, permit, hold));
+  }
+
+  function settle(call: Call, admission: Admission, rules: Rules, permit: Granted | null, hold: Hold) {
+    if (!admission.admitted) return turnAway(call, admission, rules, hold);
+    if (permit === null) return summary(call, admission, rules, hold);
+    return serve(call, admission, rules, permit, hold);
   }
 
   /** Answers from the cache, or forwards. */
