@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { readPin, readRate } from "../../src/config/signals.ts";
+import { readEdge, readPin, readRate } from "../../src/config/signals.ts";
 
 /** Random cases take their time on a machine that does something else as well. */
 vi.setConfig({ testTimeout: 60_000 });
@@ -283,5 +283,50 @@ describe("faulty documents", () => {
       source: "edge",
       unusable: "published_at: expected a time (RFC 3339 or Unix ms), got -1",
     });
+  });
+});
+
+describe("readEdge", () => {
+  const document = {
+    requests_per_minute: 450,
+    capacity: 1_000,
+    published_at: MOMENT_MS,
+    tier: "medium",
+    offered_per_minute: 600,
+    error_rate: 0.02,
+    avg_response_ms: 125,
+  };
+
+  it("reads the meter's whole word", () => {
+    expect(readEdge(JSON.stringify(document)).word).toEqual({
+      requestsPerMinute: 450,
+      capacity: 1_000,
+      publishedAtMs: MOMENT_MS,
+      tier: "medium",
+      offeredPerMinute: 600,
+      errorRate: 0.02,
+      avgResponseMs: 125,
+      pin: null,
+      documentsAsOfMs: 0,
+      shed: {},
+    });
+  });
+
+  it("reads the closing document, which has no time", () => {
+    const closing = { requests_per_minute: 0, capacity: 1_000, tier: "low" };
+    expect(readEdge(JSON.stringify(closing)).word).toMatchObject({ publishedAtMs: null, tier: "low" });
+  });
+
+  it.each([
+    { name: "a bare number", text: "450" },
+    { name: "a rate without a tier", text: '{"requests_per_minute":450,"capacity":1000}' },
+    { name: "a tier that is none", text: '{"requests_per_minute":450,"capacity":1000,"tier":"extreme"}' },
+    { name: "a tier without a capacity", text: '{"requests_per_minute":450,"tier":"high"}' },
+  ])("takes $name for a rate like any other", ({ text }) => {
+    expect(readEdge(text)).toMatchObject({ signal: { source: "edge", requestsPerMinute: 450 }, word: null });
+  });
+
+  it.each(["", "{", "null", '{"requests_per_minute":-1,"tier":"low"}'])("makes nothing of %j", (text) => {
+    expect(readEdge(text)).toMatchObject({ signal: { unusable: expect.any(String) }, word: null });
   });
 });
