@@ -57,7 +57,8 @@ export interface Run {
 export const ISOLATES = 8;
 /** Windows that each client offers its load. */
 export const WINDOWS = 5;
-const TRIES = 3;
+/** A row that a machine does not carry twice, it does not carry. */
+const TRIES = 2;
 const ADMITTED = 200;
 const REFUSED = 429;
 /** As in `policy/window.ts`: what happens within a slice is one moment to a counter. */
