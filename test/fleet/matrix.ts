@@ -58,7 +58,7 @@ export const ISOLATES = 8;
 /** Windows that each client offers its load. */
 export const WINDOWS = 5;
 /** A row that a machine does not carry twice, it does not carry. */
-const TRIES = 2;
+export const TRIES = 2;
 const ADMITTED = 200;
 const REFUSED = 429;
 /** As in `policy/window.ts`: what happens within a slice is one moment to a counter. */
@@ -101,14 +101,18 @@ async function runRows(rows: readonly Row[], seed: number): Promise<Run> {
 }
 
 /**
- * Runs rows until the machine has carried them all, at most three times: it may be busy with other things.
+ * Runs rows until the machine has carried them all, at most `tries` times: it may be busy with other things.
  *
  * @returns all runs. What was admitted too much counts in each; how much was admitted, only in the last.
  */
-export async function runUntilCarried(rows: readonly Row[], seed: number): Promise<readonly Run[]> {
+export async function runUntilCarried(
+  rows: readonly Row[],
+  seed: number,
+  tries: number = TRIES,
+): Promise<readonly Run[]> {
   const runs: Run[] = [];
   let isCarried = false;
-  while (!isCarried && runs.length < TRIES) {
+  while (!isCarried && runs.length < tries) {
     const run = await runRows(rows, seed);
     runs.push(run);
     isCarried = run.outcomes.every(({ valid }) => valid);
