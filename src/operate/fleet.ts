@@ -100,9 +100,11 @@ async function askOrigin(
     profile: null,
   };
   const { tier } = sightAt(nowMs);
-  const underWay = createUnderWay(ORIGIN_MS, ports.nowMs);
+  // Its own deadline, and the log names that one.
+  const settings = { ...config, originTimeoutMs: ORIGIN_MS };
+  const underWay = createUnderWay(settings.originTimeoutMs, ports.nowMs);
   const departed = underWay.begin(nowMs, () => {}, waitUntil);
-  const forwarded = await forward(call, tier, null, null, underWay, departed, sign, config, ports);
+  const forwarded = await forward(call, tier, null, null, underWay, departed, sign, settings, ports);
   if (!("response" in forwarded)) return ORIGIN_UNREACHABLE;
   const { body, status } = forwarded.response;
   let text: string | null = null;
