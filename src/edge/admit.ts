@@ -3,7 +3,7 @@
  */
 import type { Denial } from "../policy/denial.ts";
 import type { Quota } from "../policy/fields.ts";
-import type { Profile } from "../policy/limits.ts";
+import { inEveryTier, type Profile } from "../policy/limits.ts";
 import type { WaitUntil } from "../ports.ts";
 import type { Call } from "./identify.ts";
 import type { Quotas, Take, Verdict } from "./quota.ts";
@@ -25,8 +25,8 @@ export type Admission =
       readonly nth: number;
     };
 
-/** Cannot be a profile's name, so that no profile shares the counters of exempt requests. */
-const EXEMPT = "~exempt";
+/** What exempt requests are counted under, by counters and in metrics. Cannot be a profile's name: none shares them. */
+export const EXEMPT = "~exempt";
 const EXEMPT_WINDOW_MS = 60_000;
 
 /** Takes a unit of the client's limit, or says why it cannot be had; a promise only where a counter is asked. */
@@ -80,7 +80,7 @@ function withoutCounter(
 /** Exempt requests have a ceiling of their own, the same in every tier; without a counter they pass. */
 async function admitExempt(call: Call, rules: Rules, quotas: Quotas, waitUntil: WaitUntil): Promise<Admission> {
   const limit = rules.tables.exemptLimit;
-  const limits = { low: limit, medium: limit, high: limit, critical: limit };
+  const limits = inEveryTier(limit);
   const { client, arrivedMs, continent } = call;
   const take = { client, profile: EXEMPT, limits, windowMs: EXEMPT_WINDOW_MS, cost: 1, stamps: rules, continent };
   const verdict = await quotas.take(take, arrivedMs, waitUntil);

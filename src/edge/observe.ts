@@ -4,16 +4,13 @@
 import type { Outcome } from "../policy/tally.ts";
 import type { Tier } from "../policy/tier.ts";
 import type { WaitUntil } from "../ports.ts";
-import type { Admission } from "./admit.ts";
+import { type Admission, EXEMPT } from "./admit.ts";
 import type { Call } from "./identify.ts";
 import type { Reports } from "./reports.ts";
 import type { Rules } from "./signal.ts";
 
 export type Admitted = Extract<Admission, { admitted: true }>;
 export type Refused = Extract<Admission, { admitted: false }>;
-
-/** What exempt requests are counted under; no profile can have that name. */
-export const EXEMPT = "~exempt";
 
 /** Letters, digits and a few marks: safe in a header field, a log line and a URL. */
 const SANE_TOKEN = /^[A-Za-z0-9._:-]{1,128}$/;
@@ -49,9 +46,13 @@ export interface Observer {
 /** An observer that has seen nothing. */
 export function createObserver(reports: Reports): Observer {
   /** Exempt requests have one outcome whatever becomes of them. */
-  function note({ profile }: Call, tier: Tier, outcome: Outcome, waitUntil: WaitUntil): void {
+  function count(profile: string | null, tier: Tier, outcome: Outcome): void {
     if (profile === null) reports.outcome(EXEMPT, tier, "exempt");
     else reports.outcome(profile, tier, outcome);
+  }
+
+  function note({ profile }: Call, tier: Tier, outcome: Outcome, waitUntil: WaitUntil): void {
+    count(profile, tier, outcome);
     reports.tell(waitUntil);
   }
 
@@ -62,10 +63,7 @@ export function createObserver(reports: Reports): Observer {
     ended(call, { quota, isOver }, rules, outcome, waitUntil) {
       note(call, quota?.tier ?? rules.tier, isOver ? "shadow_refused" : outcome, waitUntil);
     },
-    left(profile, tier, isOver) {
-      if (profile === null) reports.outcome(EXEMPT, tier, "exempt");
-      else reports.outcome(profile, tier, isOver ? "shadow_refused" : "admitted");
-    },
+    left: (profile, tier, isOver) => count(profile, tier, isOver ? "shadow_refused" : "admitted"),
     answered({ profile }, status, responseMs) {
       reports.answer(profile ?? EXEMPT, status, responseMs);
     },

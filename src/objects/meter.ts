@@ -93,9 +93,10 @@ export class LoadMeter extends DurableObject<Env> {
   async report({ flush, documentsChangedMs }: Report): Promise<EdgeSignal> {
     await this.#documents.refresh(documentsChangedMs);
     const nowMs = Date.now();
-    const { isCounted, signal } = receive(this.#loop, flush, this.#rulesAt(nowMs), nowMs);
+    const rules = this.#rulesAt(nowMs);
+    const { isCounted, signal } = receive(this.#loop, flush, rules, nowMs);
     if (isCounted) this.#saveSoon();
-    const due = dueAt(this.#loop, this.#rulesAt(nowMs), nowMs);
+    const due = dueAt(this.#loop, rules, nowMs);
     if (due.kind !== "wait" || due.waitMs !== null) await this.#wakeAt(nowMs);
     if ((flush.events[COUNTER_FAILURES_AT] ?? 0) > 0) this.#countersFailedMs = nowMs;
     return signal;

@@ -2,7 +2,7 @@
  * `GET /metrics` and `GET /_edge/scaling`: what the meter knows, for Prometheus and for autoscalers.
  */
 import type { Context } from "hono";
-import { EXEMPT } from "../edge/observe.ts";
+import { EXEMPT } from "../edge/admit.ts";
 import { peakRpsOf, recommendInstances } from "../policy/scaling.ts";
 import type { MeterView } from "../ports.ts";
 import type { Desk } from "./desk.ts";

@@ -11,6 +11,7 @@ import { refuse } from "../edge/answer.ts";
 import { type Call, identify } from "../edge/identify.ts";
 import { requestIdOf } from "../edge/observe.ts";
 import type { Denial } from "../policy/denial.ts";
+import { inEveryTier } from "../policy/limits.ts";
 import type { Desk } from "./desk.ts";
 
 /** Wrong tokens that a client may send a minute. */
@@ -18,7 +19,7 @@ const WRONG_MAX = 10;
 const WINDOW_MS = 60_000;
 /** Cannot be a profile's name, so that no profile shares the counters of wrong tokens. */
 const WRONG_TOKENS = "~wrong-tokens";
-const LIMITS = { low: WRONG_MAX, medium: WRONG_MAX, high: WRONG_MAX, critical: WRONG_MAX };
+const LIMITS = inEveryTier(WRONG_MAX);
 
 /** Lets a request pass that carries one of `tokens`; those that are not set open nothing. */
 export function requireToken(kinds: readonly (keyof Tokens)[], desk: Desk): MiddlewareHandler {

@@ -11,6 +11,11 @@ import { type Hysteresis, THRESHOLDS, type Thresholds, type Tier } from "./tier.
 /** Units per window in each tier; whole numbers 0..1,000,000 that never grow as load grows. 0 refuses all. */
 export type Limits = Readonly<Record<Tier, number>>;
 
+/** Limits that load does not change. */
+export function inEveryTier(limit: number): Limits {
+  return { low: limit, medium: limit, high: limit, critical: limit };
+}
+
 /** What happens to a request whose counter does not answer. */
 export type FailurePolicy = "local" | "open" | "closed";
 

@@ -58,7 +58,7 @@ export type Load =
   | { readonly kind: "stale" };
 
 /** A publisher's clock may run ahead of ours by this much before its signal is taken for wrong. */
-const CLOCK_AHEAD_MAX_MS = 60_000;
+export const CLOCK_AHEAD_MAX_MS = 60_000;
 
 /**
  * Load from a request rate: the share of capacity in use.

@@ -9,7 +9,7 @@
  * Pure: whoever writes asks `nextPublication`, tells `began`, and afterwards `ended`. Price: by KV alone others learn
  * `publishMs` and KV's own delay late.
  */
-import type { Pin } from "./load.ts";
+import { CLOCK_AHEAD_MAX_MS, type Pin } from "./load.ts";
 import type { Tier } from "./tier.ts";
 
 /** What the meter knows, as it travels with its replies and those of counters. */
@@ -144,9 +144,6 @@ function pauseAfter(failures: number, publishMs: number): number {
 /** How long after a signal a closing document, which has no time, can be no later than it: a minute without a request. */
 const CLOSES_AFTER_MS = 60_000;
 
-/** A moment of the meter's own that is further ahead than this is of a clock that was wrong, and would last for ever. */
-const AHEAD_MAX_MS = 60_000;
-
 /**
  * The later of two signals; of the meter's own word and a document that KV shows late, for instance. A closing document
  * ends what is older than a minute, and nothing younger.
@@ -160,6 +157,7 @@ export function laterOf(a: EdgeSignal | null, b: EdgeSignal | null, nowMs: numbe
   return b.publishedAtMs > a.publishedAtMs ? b : a;
 }
 
+/** From a clock that was wrong: nobody would use it, and it would pass for the latest until its moment comes. */
 function isAhead({ publishedAtMs }: EdgeSignal, nowMs: number): boolean {
-  return (publishedAtMs ?? 0) > nowMs + AHEAD_MAX_MS;
+  return (publishedAtMs ?? 0) > nowMs + CLOCK_AHEAD_MAX_MS;
 }
