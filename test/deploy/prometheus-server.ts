@@ -4,11 +4,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
+import { freePort } from "../free-port.ts";
 import { ROOT, yamlOf } from "./files.ts";
 
 /** One series of an answer, with its value now. */
@@ -127,13 +127,4 @@ async function end(child: ChildProcess): Promise<void> {
   await Promise.race([ended, sleep(END_WITHIN_MS, undefined, { ref: false })]);
   child.kill("SIGKILL");
   await ended;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

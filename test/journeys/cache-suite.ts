@@ -10,7 +10,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, NODE, ROOT, startGateway } from "./gateway.ts";
+import { freePort } from "../free-port.ts";
+import { NODE, ROOT, startGateway } from "./gateway.ts";
 
 /** What the suite requires and the gateway does otherwise, by the beginning of its name. */
 const EXCUSED: readonly (readonly [id: string, why: string])[] = [

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { freePort } from "./gateway.ts";
+import { freePort } from "../free-port.ts";
 
 /** An origin under the test's control. */
 export interface OwnOrigin {

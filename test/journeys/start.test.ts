@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { freePort, ROOT } from "./gateway.ts";
+import { freePort } from "../free-port.ts";
+import { ROOT } from "./gateway.ts";
 import { hasEnded, livingIn, livingWith, signalGroup } from "./process-group.ts";
 import { ask } from "./reply.ts";
 
